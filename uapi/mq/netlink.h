@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause) */
+/* Do not edit directly, auto-generated from: */
+/*	uapi/mq/netlink.yaml */
+/* YNL-GEN uapi header */
+
+#ifndef _UAPI_MQ_NETLINK_H
+#define _UAPI_MQ_NETLINK_H
+
+#define MQ_FAMILY_NAME		"mq"
+#define MQ_FAMILY_VERSION	1
+
+/**
+ * enum mq_framing - What one write is.
+ * @MQ_FRAMING_MESSAGE: A message.
+ * @MQ_FRAMING_LINE: Bytes; each completed line, with its newline, is a
+ *   message.
+ */
+enum mq_framing {
+	MQ_FRAMING_MESSAGE,
+	MQ_FRAMING_LINE,
+};
+
+/**
+ * enum mq_overflow - What happens to a write when the ring is full of held
+ *   messages.
+ * @MQ_OVERFLOW_BLOCK: It waits, EAGAIN if it is non-blocking.
+ * @MQ_OVERFLOW_REJECT: It fails with ENOBUFS, and is counted.
+ * @MQ_OVERFLOW_DROP_OLDEST: The oldest held messages go, and are counted.
+ */
+enum mq_overflow {
+	MQ_OVERFLOW_BLOCK,
+	MQ_OVERFLOW_REJECT,
+	MQ_OVERFLOW_DROP_OLDEST,
+};
+
+/**
+ * enum mq_hold - What keeps a message from being overwritten, besides a store
+ *   and groups.
+ * @MQ_HOLD_READERS: An open reader that has not read it.
+ */
+enum mq_hold {
+	MQ_HOLD_READERS = 1,
+};
+
+/**
+ * enum mq_stamp - Attributes that the kernel adds to each message.
+ * @MQ_STAMP_UID: The writer's effective uid (MQ_ATTR_WRITER_UID).
+ * @MQ_STAMP_CGROUP: The writer's cgroup id (MQ_ATTR_WRITER_CGROUP).
+ */
+enum mq_stamp {
+	MQ_STAMP_UID = 1,
+	MQ_STAMP_CGROUP = 2,
+};
+
+enum {
+	MQ_A_TOPIC_NAME = 1,
+	MQ_A_TOPIC_ID,
+	MQ_A_TOPIC_PARTITIONS,
+	MQ_A_TOPIC_RING_BYTES,
+	MQ_A_TOPIC_RING_MESSAGES,
+	MQ_A_TOPIC_ATTR_BYTES,
+	MQ_A_TOPIC_MAX_MESSAGE_BYTES,
+	MQ_A_TOPIC_FRAMING,
+	MQ_A_TOPIC_OVERFLOW,
+	MQ_A_TOPIC_HOLD,
+	MQ_A_TOPIC_STAMP,
+	MQ_A_TOPIC_PERSISTENT,
+	MQ_A_TOPIC_PAUSED,
+	MQ_A_TOPIC_SYNC_TIMEOUT,
+	MQ_A_TOPIC_MODE,
+	MQ_A_TOPIC_UID,
+	MQ_A_TOPIC_GID,
+	MQ_A_TOPIC_START_OFFSET,
+	MQ_A_TOPIC_START_POSITION,
+	MQ_A_TOPIC_MINOR,
+	MQ_A_TOPIC_CREATED,
+	MQ_A_TOPIC_STATS,
+	MQ_A_TOPIC_PAD,
+
+	__MQ_A_TOPIC_MAX,
+	MQ_A_TOPIC_MAX = (__MQ_A_TOPIC_MAX - 1)
+};
+
+enum {
+	MQ_A_PARTITION_TOPIC = 1,
+	MQ_A_PARTITION_TOPIC_ID,
+	MQ_A_PARTITION_INDEX,
+	MQ_A_PARTITION_HEAD_OFFSET,
+	MQ_A_PARTITION_HEAD_POSITION,
+	MQ_A_PARTITION_TAIL_OFFSET,
+	MQ_A_PARTITION_TAIL_POSITION,
+	MQ_A_PARTITION_DURABLE_OFFSET,
+	MQ_A_PARTITION_HELD_OFFSET,
+	MQ_A_PARTITION_EPOCH,
+	MQ_A_PARTITION_STATS,
+	MQ_A_PARTITION_PAD,
+
+	__MQ_A_PARTITION_MAX,
+	MQ_A_PARTITION_MAX = (__MQ_A_PARTITION_MAX - 1)
+};
+
+enum {
+	MQ_A_STATS_MESSAGES_IN = 1,
+	MQ_A_STATS_BYTES_IN,
+	MQ_A_STATS_MESSAGES_OUT,
+	MQ_A_STATS_BYTES_OUT,
+	MQ_A_STATS_DROPPED_HELD,
+	MQ_A_STATS_REJECTED,
+	MQ_A_STATS_DROPPED_UNFINISHED,
+	MQ_A_STATS_LOST,
+	MQ_A_STATS_OVERRUNS,
+	MQ_A_STATS_EVICTED,
+	MQ_A_STATS_NO_MEMORY,
+	MQ_A_STATS_READERS,
+	MQ_A_STATS_WRITERS,
+	MQ_A_STATS_WRITERS_WAITING,
+	MQ_A_STATS_SYNC_WAITING,
+	MQ_A_STATS_MEMORY,
+	MQ_A_STATS_LENT,
+	MQ_A_STATS_WRAPS,
+	MQ_A_STATS_PAD,
+
+	__MQ_A_STATS_MAX,
+	MQ_A_STATS_MAX = (__MQ_A_STATS_MAX - 1)
+};
+
+enum {
+	MQ_A_MODULE_VERSION = 1,
+	MQ_A_MODULE_API_VERSION,
+	MQ_A_MODULE_FEATURES,
+	MQ_A_MODULE_TOPICS,
+	MQ_A_MODULE_TOPICS_MAX,
+	MQ_A_MODULE_MEMORY,
+	MQ_A_MODULE_MEMORY_MAX,
+	MQ_A_MODULE_PAD,
+
+	__MQ_A_MODULE_MAX,
+	MQ_A_MODULE_MAX = (__MQ_A_MODULE_MAX - 1)
+};
+
+enum {
+	MQ_A_OVERRUN_TOPIC = 1,
+	MQ_A_OVERRUN_TOPIC_ID,
+	MQ_A_OVERRUN_LOST,
+	MQ_A_OVERRUN_OVERRUNS,
+	MQ_A_OVERRUN_PAD,
+
+	__MQ_A_OVERRUN_MAX,
+	MQ_A_OVERRUN_MAX = (__MQ_A_OVERRUN_MAX - 1)
+};
+
+enum {
+	MQ_CMD_TOPIC_NEW = 1,
+	MQ_CMD_TOPIC_DEL,
+	MQ_CMD_TOPIC_SET,
+	MQ_CMD_TOPIC_GET,
+	MQ_CMD_PARTITION_GET,
+	MQ_CMD_MODULE_GET,
+	MQ_CMD_TOPIC_CREATED_NTF,
+	MQ_CMD_TOPIC_CHANGED_NTF,
+	MQ_CMD_TOPIC_DELETED_NTF,
+	MQ_CMD_OVERRUN_NTF,
+
+	__MQ_CMD_MAX,
+	MQ_CMD_MAX = (__MQ_CMD_MAX - 1)
+};
+
+#define MQ_MCGRP_EVENTS	"events"
+
+#endif /* _UAPI_MQ_NETLINK_H */
