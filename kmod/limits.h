@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Every limit of the module, in one place. */
+#ifndef _MQ_LIMITS_H
+#define _MQ_LIMITS_H
+
+#include <linux/sizes.h>
+
+#define MQ_MAX_PARTITIONS	1024U	/* partitions of a topic */
+#define MQ_MAX_TOPICS		65536U	/* default of max_topics; one minor each */
+#define MQ_MAX_MINORS		(1U << 20)
+
+#define MQ_MIN_RING_BYTES	4096ULL
+#define MQ_MAX_RING_BYTES	(1ULL << 40)
+#define MQ_DEF_RING_BYTES	SZ_4M
+#define MQ_MIN_RING_MESSAGES	64ULL
+#define MQ_MAX_RING_MESSAGES	(1ULL << 32)
+#define MQ_DEF_RING_MESSAGES	32768ULL
+#define MQ_DEF_MAX_MESSAGE	SZ_1M
+#define MQ_MAX_MESSAGE		SZ_1G	/* so that lengths and sums fit */
+#define MQ_QUARTER		4	/* a message or batch is at most a quarter of each ring */
+
+#define MQ_MAX_KEY		4096U
+#define MQ_MAX_SMALL_ATTR	255U	/* tags, names, ids */
+#define MQ_MAX_HEADER_VALUE	65000U
+
+/* What one write call on a line topic takes at a time; also the atomic unit between writers on one file. */
+#define MQ_LINE_CHUNK		SZ_64K
+
+/* Pages of one chunk of a ring: 64 KiB at the most, and at least 16 chunks a ring. */
+#define MQ_MAX_CHUNK_SHIFT	16
+#define MQ_MAX_INDEX_SHIFT	14
+#define MQ_MIN_CHUNKS_SHIFT	4
+
+/* Messages whose ends a sendfile remembers, for what a short socket gives back. */
+#define MQ_MEMO_MESSAGES	1000U
+
+#endif /* _MQ_LIMITS_H */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _MQ_PARTITION_H
+#define _MQ_PARTITION_H
+
+#include <linux/percpu.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include "log.h"
+
+struct mq_topic;
+
+/**
+ * struct mq_holder - an open reader for which a partition holds messages
+ * @node: on mq_partition.holders
+ * @hold: first position (offset, if @by_offset) it has not read; moved forward
+ *	by the reader without a lock, backward only under the log's lock
+ * @by_offset: the reader counts in offsets (format=record)
+ * @active: on the list
+ */
+struct mq_holder {
+	struct list_head node;
+	u64 hold;
+	bool by_offset;
+	bool active;
+};
+
+/**
+ * struct mq_pcpu - counters that readers raise, one a CPU
+ */
+struct mq_pcpu {
+	u64 messages_out;
+	u64 bytes_out;
+};
+
+/**
+ * struct mq_stats - sums that netlink shows; see the spec for their meaning
+ */
+struct mq_stats {
+	u64 messages_in;
+	u64 bytes_in;
+	u64 messages_out;
+	u64 bytes_out;
+	u64 dropped_held;
+	u64 rejected;
+	u64 dropped_unfinished;
+	u64 lost;
+	u64 overruns;
+	u64 evicted;
+	u64 no_memory;
+	u32 readers;
+	u32 writers;
+	u32 writers_waiting;
+	u32 sync_waiting;
+	u64 memory;
+	u64 lent;
+	u64 wraps;
+};
+
+/**
+ * struct mq_partition - a log, who waits for it and what holds it
+ * @topic: its topic; owns it, so no reference
+ * @number: number in the topic, from 0
+ * @log: the messages
+ * @rwait: readers of this partition's own file (see mq_topic.rwait)
+ * @wwait: writers waiting for room or for the end of a pause
+ * @dwait: who waits for durability
+ * @durable_off: messages below are durable (persistent topics)
+ * @holders: struct mq_holder (log's lock)
+ * @held_pos, @held_off: lower bounds of what @holders hold, cached (log's lock)
+ * @reap: returns lent chunks that came back while nobody writes
+ * @pcpu: readers' counters
+ */
+struct mq_partition {
+	struct mq_topic *topic;
+	unsigned int number;
+	struct mq_log log;
+
+	wait_queue_head_t rwait;
+	wait_queue_head_t wwait;
+	wait_queue_head_t dwait;
+	u64 durable_off;
+
+	struct list_head holders;
+	u64 held_pos;
+	u64 held_off;
+
+	/* Written under the log's lock. */
+	u64 bytes_in_base;
+	u64 dropped_held;
+	u64 evicted;
+
+	atomic64_t rejected;
+	atomic64_t dropped_unfinished;
+	atomic64_t lost;
+	atomic64_t overruns;
+	atomic64_t no_memory;
+	atomic_t readers;
+	atomic_t writers;
+	atomic_t writers_waiting;
+	atomic_t sync_waiting;
+	struct delayed_work reap;
+	struct mq_pcpu __percpu *pcpu;
+};
+
+struct mq_partition *mq_partition_create(struct mq_topic *topic, unsigned int number);
+void mq_partition_destroy(struct mq_partition *p);
+void mq_partition_wake_all(struct mq_partition *p);
+void mq_partition_stats(struct mq_partition *p, struct mq_stats *sum);
+u64 mq_partition_held_offset(struct mq_partition *p);
+
+#endif /* _MQ_PARTITION_H */

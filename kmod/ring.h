@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _MQ_RING_H
+#define _MQ_RING_H
+
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/types.h>
+#include <linux/uio.h>
+
+/**
+ * struct mq_chunk - the unit in which a ring gets, replaces and frees memory
+ * @rcu: frees it after the readers that may still copy from it
+ * @node: on the writer's list of fresh chunks, or on mq_ring.lent
+ * @base: address of its first byte if its pages are one compound page, else NULL
+ * @nr_pages: number of pages
+ * @pages: its pages; the chunk holds one reference on each (on the head, if compound)
+ *
+ * Owned by the ring (a slot or the lent list), or by the writer that
+ * allocated it. Freed by mq_chunk_free() or, once readers may have seen it,
+ * by mq_chunk_free_rcu().
+ */
+struct mq_chunk {
+	struct rcu_head rcu;
+	struct list_head node;
+	void *base;
+	unsigned int nr_pages;
+	struct page *pages[];
+};
+
+/**
+ * struct mq_ring - a byte ring addressed by free-running 64-bit positions
+ * @size: bytes it can hold, a power of two
+ * @chunk_shift: log2 of the bytes of a chunk
+ * @nr_slots: chunks in the ring; one more than @size needs if @lend, so that a
+ *	chunk is entered only after all of its old bytes are past the tail
+ * @lend: pages are lent to pipes; a chunk whose page is held is replaced
+ * @slots: the chunks; written under the log's lock, read under RCU
+ * @entered: end of the slot entered last; bytes below it have a chunk of
+ *	their own lap (log's lock)
+ * @lent: replaced chunks whose pages are still held elsewhere (log's lock)
+ * @nr_lent: length of @lent (written under the log's lock)
+ * @charge: what its memory is charged to
+ *
+ * All positions below are the caller's business: which bytes are valid is
+ * known by struct mq_log.
+ */
+struct mq_ring {
+	u64 size;
+	unsigned int chunk_shift;
+	unsigned int nr_slots;
+	bool lend;
+	struct mq_chunk __rcu **slots;
+	u64 entered;
+	struct list_head lent;
+	unsigned int nr_lent;
+	u64 laps;
+	atomic64_t memory;
+	u64 reserved;
+};
+
+int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
+		 u64 start, bool lend, bool reserve);
+void mq_ring_destroy(struct mq_ring *ring);
+
+/* Writer's side, under the log's lock. */
+unsigned int mq_ring_need(const struct mq_ring *ring, u64 end);
+int mq_ring_enter(struct mq_ring *ring, u64 end, struct list_head *fresh);
+size_t mq_ring_copy_from_iter(struct mq_ring *ring, u64 pos, size_t len,
+			      struct iov_iter *from);
+void mq_ring_write(struct mq_ring *ring, u64 pos, const void *src, size_t len);
+u32 mq_ring_crc32c(struct mq_ring *ring, u32 crc, u64 pos, size_t len);
+void mq_ring_reap(struct mq_ring *ring);
+
+/* Outside of every lock. */
+int mq_ring_alloc(struct mq_ring *ring, unsigned int nr, struct list_head *fresh);
+void mq_ring_free_list(struct mq_ring *ring, struct list_head *fresh);
+
+/* Readers' side, under rcu_read_lock(). */
+void *mq_ring_ptr(const struct mq_ring *ring, u64 pos, size_t *len);
+size_t mq_ring_copy_to_iter(const struct mq_ring *ring, u64 pos, size_t len,
+			    struct iov_iter *to);
+struct page *mq_ring_get_page(const struct mq_ring *ring, u64 pos,
+			      unsigned int *offset, size_t *len);
+
+#endif /* _MQ_RING_H */

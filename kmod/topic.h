@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _MQ_TOPIC_H
+#define _MQ_TOPIC_H
+
+#include <linux/atomic.h>
+#include <linux/mutex.h>
+#include <linux/netlink.h>
+#include <linux/posix_acl.h>
+#include <linux/refcount.h>
+#include <linux/uidgid.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <mq/mq.h>
+#include <mq/netlink.h>
+
+struct mq_partition;
+
+/**
+ * struct mq_config - what a topic can be created with or changed to
+ * @set: bit MQ_A_TOPIC_* of each member that is given
+ */
+struct mq_config {
+	u64 set;
+	char name[MQ_TOPIC_NAME_MAX + 1];
+	u8 id[MQ_TOPIC_ID_LEN];
+	u32 partitions;
+	u64 ring_bytes;
+	u64 ring_messages;
+	u64 attr_bytes;
+	u32 max_message_bytes;
+	u32 framing;
+	u32 overflow;
+	u32 hold;
+	u32 stamp;
+	bool persistent;
+	bool paused;
+	u32 sync_timeout;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+	u64 start_offset;
+	u64 start_position;
+};
+
+/**
+ * struct mq_topic - a topic
+ *
+ * Found by name (mq_topic_get()) or by minor under RCU; a reference
+ * keeps it in memory, not alive: whoever enters checks @dead afterwards.
+ * References: the registry's (dropped by delete), one an inode, one an open
+ * file, one a look-up in flight. The last one frees it after a grace period.
+ * A topic in memory pins the module.
+ *
+ * @name, @id, @minor, @created, geometry: constant
+ * @ref: references
+ * @dead: deleted; set under @lock and every partition's log lock once, so that
+ *	a writer that holds a log lock and saw it clear appends before the delete
+ * @lock: serialises changes of the configuration; protects what is not marked
+ *	otherwise. Outside of every log lock, inside of the registry's lock.
+ * @nr_partitions: partitions in @partitions; grows only (store-release)
+ * @partitions: struct mq_partition by number; never removed while referenced
+ * @rwait: readers of files that stand for all partitions
+ * @next_partition: spreads writers without a key over the partitions
+ * @readers, @writers: open files
+ * @mode, @uid, @gid, @acl: permissions; @perm_lock; shown by all inodes
+ */
+struct mq_topic {
+	refcount_t ref;
+	struct rcu_head rcu;
+	struct work_struct free_work;
+	struct hlist_node name_node;
+	char name[MQ_TOPIC_NAME_MAX + 1];
+	u8 id[MQ_TOPIC_ID_LEN];
+	unsigned int minor;
+	u64 created;
+
+	u64 ring_bytes;
+	u64 ring_messages;
+	u64 attr_bytes;
+	u64 start_offset;
+	u64 start_position;
+	bool persistent;
+
+	struct mutex lock;
+	bool dead;
+	unsigned int nr_partitions;
+	struct xarray partitions;
+	wait_queue_head_t rwait;
+	atomic_t next_partition;
+	atomic_t readers;
+	atomic_t writers;
+
+	/* Read without lock (READ_ONCE), written under @lock. */
+	u32 max_message_bytes;
+	u32 framing;
+	u32 overflow;
+	u32 hold;
+	u32 stamp;
+	bool paused;
+	u32 sync_timeout;
+
+	spinlock_t perm_lock;	/* innermost */
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+	struct posix_acl *acl;
+
+	/* Overrun events, coalesced: event.c */
+	atomic64_t event_lost;
+	atomic64_t event_overruns;
+	struct delayed_work event_work;
+};
+
+/* topic.c */
+int mq_topics_init(void);
+void mq_topics_exit(void);
+void mq_config_init(struct mq_config *config);
+bool mq_topic_name_valid(const char *name, size_t len);
+struct mq_topic *mq_topic_create(const struct mq_config *config,
+				 struct netlink_ext_ack *extack,
+				 struct nlattr **attrs);
+int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
+		    struct netlink_ext_ack *extack, struct nlattr **attrs);
+int mq_topic_delete(struct mq_topic *topic);
+struct mq_topic *mq_topic_get(const char *name, size_t len);
+struct mq_topic *mq_topic_get_next(unsigned int *minor);
+void mq_topic_put(struct mq_topic *topic);
+u32 mq_topics_count(void);
+u32 mq_topics_max(void);
+dev_t mq_topic_dev(const struct mq_topic *topic);
+
+static inline bool mq_topic_dead(const struct mq_topic *topic)
+{
+	return smp_load_acquire(&topic->dead);
+}
+
+static inline unsigned int mq_topic_partitions(const struct mq_topic *topic)
+{
+	/* Pairs with the store-release in mq_topic_add_partitions(). */
+	return smp_load_acquire(&topic->nr_partitions);
+}
+
+static inline struct mq_partition *
+mq_topic_partition(const struct mq_topic *topic, unsigned int n)
+{
+	return xa_load((struct xarray *)&topic->partitions, n);
+}
+
+#endif /* _MQ_TOPIC_H */
