@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make [all]      module, tools and tests            KVER=6.12 chooses the kernel
+# make deps       install what is missing (Debian 12; the others call it)
+# make demo       the main job in a VM, to be watched
+# make test       the tests in a VM                  T="NAME..." only those
+# make shell      a shell in a VM with the module loaded
+# make check      static checks                      C="NAME..." only those
+# make install    module, tools, headers, mount unit into DESTDIR
+# make gen        what is generated from uapi/mq/netlink.yaml
+# make clean
+
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+SHELL = /bin/bash
+
+Q = $(if $(V),,@)
+
+all:
+
+.PHONY: all module tools tests deps demo test shell check bench install clean gen
+
+# --- kernel ---------------------------------------------------------------
+
+# On a fresh machine no kernel is there to choose from before `make deps`.
+ifeq ($(filter clean deps,$(MAKECMDGOALS)),)
+ifeq ($(shell tools/kver $(KVER) 2>/dev/null),)
+$(shell tools/deps >&2)
+endif
+release := $(shell tools/kver $(KVER))
+ifeq ($(release),)
+$(error no kernel to build for)
+endif
+endif
+override KVER := $(or $(release),none)
+KSRC ?= /lib/modules/$(KVER)/build
+
+kbuild-dir := build/$(KVER)
+kmod-src := $(wildcard kmod/*.c kmod/*.h)
+module-src := Kbuild $(kmod-src) $(wildcard uapi/mq/*.h)
+
+module: $(kbuild-dir)/mq.ko
+
+# Kbuild writes beside the sources: one folder of links for each kernel keeps
+# the kernels' objects, and the source folder, apart.
+$(kbuild-dir)/mq.ko: $(module-src) | deps
+	@test -d $(KSRC) || { \
+		echo "make: no headers of kernel $(KVER) ($(KSRC)): install linux-headers-$(KVER)" >&2; exit 1; }
+	@printf '%s\n' 6.1 $(KVER) | sort -VC || { \
+		echo "make: kernel $(KVER) is too old: mq needs 6.1 or newer" >&2; exit 1; }
+	@mkdir -p $(@D)/kmod
+	@find $(@D)/kmod -type l -delete
+	@ln -sfn $(CURDIR)/Kbuild $(CURDIR)/uapi $(@D)/
+	@ln -sf $(addprefix $(CURDIR)/,$(kmod-src)) $(@D)/kmod/
+	+@flock $(@D)/.lock $(MAKE) -C $(KSRC) M=$(CURDIR)/$(@D) --no-print-directory \
+		$(if $(V),V=$(V)) modules 2>&1 | grep -v 'Skipping BTF generation'; \
+		exit $${PIPESTATUS[0]}
+	@touch $@
+
+# --- userspace ------------------------------------------------------------
+
+mq-version := $(shell sed -n 's/^mq-version := //p' Kbuild)
+
+CC = gcc
+CFLAGS ?= -O2 -g
+cflags = -std=gnu11 -Wall -Wextra -Werror $(CFLAGS) -Iuapi -isystem build/kselftest \
+	-DMQ_VERSION='"$(mq-version)"' -pthread
+nl-cflags = $(shell pkg-config --cflags libnl-genl-3.0)
+# Every program is offered all of them; the linker takes what is used.
+libs = -Wl,--as-needed $(shell pkg-config --libs libnl-genl-3.0 smartcols json-c liburing) -lm
+
+# tools/NAME/*.c is build/bin/NAME
+tool-names := $(filter-out vm.d checks,$(sort $(patsubst tools/%/,%,$(dir $(wildcard tools/*/*.c)))))
+tool-bins := $(addprefix build/bin/,$(tool-names))
+
+# selftests/NAME.c is a test, selftests/helpers/NAME.c a program that tests
+# use; a helper called *32 is a 32-bit program, without libraries.
+test-common := $(wildcard selftests/mqtest*.c)
+test-names := $(patsubst selftests/%.c,%,$(filter-out $(test-common),$(wildcard selftests/*.c)))
+helper-names := $(patsubst selftests/%.c,%,$(wildcard selftests/helpers/*.c))
+test-bins := $(addprefix build/selftests/,$(test-names) $(helper-names))
+
+tools: $(tool-bins)
+tests: $(test-bins)
+all: deps module tools tests
+
+build/obj/%.o: %.c Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(cflags) $(nl-cflags) -I$(<D) -MMD -MP -c -o $@ $<
+
+build/obj/selftests/helpers/%32.o: selftests/helpers/%32.c Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) -m32 $(cflags) -Iselftests -MMD -MP -c -o $@ $<
+
+build/obj/selftests/helpers/%.o: selftests/helpers/%.c Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(cflags) $(nl-cflags) -Iselftests -MMD -MP -c -o $@ $<
+
+define tool-rule
+build/bin/$(1): $(patsubst %.c,build/obj/%.o,$(wildcard tools/$(1)/*.c))
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	$$(Q)$$(CC) $$(cflags) $$(LDFLAGS) -o $$@ $$^ $$(libs)
+endef
+$(foreach name,$(tool-names),$(eval $(call tool-rule,$(name))))
+
+build/selftests/helpers/%32: build/obj/selftests/helpers/%32.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) -m32 $(cflags) $(LDFLAGS) -o $@ $^
+
+build/selftests/%: build/obj/selftests/%.o $(test-common:%.c=build/obj/%.o)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(cflags) $(LDFLAGS) -o $@ $^ $(libs)
+
+.SECONDARY:
+-include $(shell find build/obj -name '*.d' 2>/dev/null)
+
+# --- what to do with it ---------------------------------------------------
+
+deps:
+	@tools/deps
+
+demo: all
+	tools/demo -k $(KVER)
+
+# The list of tests that passed outlives the VM in build/out.
+test: all
+	@mkdir -p build/out
+	@rm -f build/out/results
+	@status=0; tools/vm -k $(KVER) -t 45m -- selftests/run $(T) || status=$$?; \
+	if [ "$(T)" ]; then exit $$status; fi; \
+	selftests/contract-check build/out/results || status=1; \
+	exit $$status
+
+shell: all
+	tools/vm -k $(KVER) -i
+
+check: deps
+	tools/check $(C)
+
+gen: deps
+	tools/ynl-gen
+
+prefix ?= /usr/local
+moddir ?= /lib/modules/$(KVER)/updates
+
+install: all
+	install -d $(DESTDIR)$(moddir) $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(prefix)/include/mq \
+		$(DESTDIR)/etc/modules-load.d $(DESTDIR)/etc/systemd/system
+	install -m 644 $(kbuild-dir)/mq.ko $(DESTDIR)$(moddir)/
+	install $(tool-bins) $(DESTDIR)$(prefix)/sbin/
+	install -m 644 uapi/mq/*.h $(DESTDIR)$(prefix)/include/mq/
+	install -m 644 tools/packaging/mq.conf $(DESTDIR)/etc/modules-load.d/
+	install -m 644 tools/packaging/dev-mq.mount $(DESTDIR)/etc/systemd/system/
+	$(if $(DESTDIR),,depmod $(KVER))
+
+clean:
+	rm -rf build
