@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between kernels, included by force before every source, so that
+ * no other file has a version in it. Sources are written for the newest kernel
+ * and use its names; what an older kernel lacks is mapped here, each with the
+ * change upstream that made the difference. Only macros: nothing is included
+ * that could disturb a source's own order of headers.
+ */
+#ifndef _MQ_COMPAT_H
+#define _MQ_COMPAT_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "mq needs Linux 6.1 or later"
+#endif
+
+#ifndef CONFIG_64BIT
+#error "mq needs a 64-bit kernel: positions are read without a lock (32-bit programs are served)"
+#endif
+
+/* --- fs.c, acl.c ---------------------------------------------------------- */
+
+/* v6.3 c14329d39f2d ff.: inode operations get a mnt_idmap, not a user namespace. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define mq_idmap		user_namespace
+#else
+#define mq_idmap		mnt_idmap
+#endif
+
+/*
+ * v6.2 cac2f8b8d8b5: the old ->get_acl is called ->get_inode_acl;
+ * v6.2 138060ba92b3: ->set_acl gets the dentry, not the inode;
+ * v6.2 e499214ce3ef: VFS calls them itself, no xattr handler does.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define get_inode_acl		get_acl
+#define mq_set_acl_arg		inode
+#define mq_set_acl_inode(arg)	(arg)
+#define mq_acl_xattr_handler	(&posix_acl_access_xattr_handler)
+#else
+#define mq_set_acl_arg		dentry
+#define mq_set_acl_inode(arg)	d_inode(arg)
+#define mq_acl_xattr_handler	NULL
+#endif
+
+/* v6.6 0d72b92883c6: generic_fillattr() gets the request mask. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define mq_fillattr(idmap, mask, inode, stat)	\
+	generic_fillattr(idmap, inode, stat)
+#else
+#define mq_fillattr(idmap, mask, inode, stat)	\
+	generic_fillattr(idmap, mask, inode, stat)
+#endif
+
+/* v6.6 13bc24457850, v6.7 12cd44023651: an inode's times have accessors. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define mq_inode_set_times(inode, ts)	\
+	((inode)->i_atime = (inode)->i_mtime = (inode)->i_ctime = (ts))
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define mq_inode_set_times(inode, ts)	\
+	((inode)->i_atime = (inode)->i_mtime = inode_set_ctime_to_ts(inode, ts))
+#else
+#define mq_inode_set_times(inode, ts)	\
+	inode_set_atime_to_ts(inode, inode_set_mtime_to_ts(inode, inode_set_ctime_to_ts(inode, ts)))
+#endif
+
+/* v6.14 5be1fa8abd7b: ->d_revalidate gets the parent and the name. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define MQ_D_REVALIDATE_ARGS(dentry, flags)	\
+	struct dentry *dentry, unsigned int flags
+#else
+#define MQ_D_REVALIDATE_ARGS(dentry, flags)	\
+	struct inode *dir, const struct qstr *name, struct dentry *dentry, unsigned int flags
+#endif
+
+/* v6.17 05fb0e666495: a superblock's dentry operations have a setter. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define mq_set_default_d_op(sb, ops)	((sb)->s_d_op = (ops))
+#else
+#define mq_set_default_d_op(sb, ops)	set_default_d_op(sb, ops)
+#endif
+
+/* v6.18 f99b3917789d: generic_delete_inode() is called inode_just_drop(). */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define inode_just_drop		generic_delete_inode
+#endif
+
+#endif /* _MQ_COMPAT_H */
