@@ -40,15 +40,16 @@ endif
 override KVER := $(or $(release),none)
 KSRC ?= /lib/modules/$(KVER)/build
 
-kbuild-dir := build/$(KVER)
+MODULE_DIR := build/$(KVER)
+KARGS :=
 kmod-src := $(wildcard kmod/*.c kmod/*.h)
 module-src := Kbuild $(kmod-src) $(wildcard uapi/mq/*.h)
 
-module: $(kbuild-dir)/mq.ko
+module: $(MODULE_DIR)/mq.ko
 
 # Kbuild writes beside the sources: one folder of links for each kernel keeps
 # the kernels' objects, and the source folder, apart.
-$(kbuild-dir)/mq.ko: $(module-src) | deps
+$(MODULE_DIR)/mq.ko: $(module-src) | deps
 	@test -d $(KSRC) || { \
 		echo "make: no headers of kernel $(KVER) ($(KSRC)): install linux-headers-$(KVER)" >&2; exit 1; }
 	@printf '%s\n' 6.1 $(KVER) | sort -VC || { \
@@ -58,7 +59,7 @@ $(kbuild-dir)/mq.ko: $(module-src) | deps
 	@ln -sfn $(CURDIR)/Kbuild $(CURDIR)/uapi $(@D)/
 	@ln -sf $(addprefix $(CURDIR)/,$(kmod-src)) $(@D)/kmod/
 	+@flock $(@D)/.lock $(MAKE) -C $(KSRC) M=$(CURDIR)/$(@D) --no-print-directory \
-		$(if $(V),V=$(V)) modules 2>&1 | grep -v 'Skipping BTF generation'; \
+		$(if $(V),V=$(V)) $(KARGS) modules 2>&1 | grep -v 'Skipping BTF generation'; \
 		exit $${PIPESTATUS[0]}
 	@touch $@
 
@@ -157,7 +158,7 @@ moddir ?= /lib/modules/$(KVER)/updates
 install: all
 	install -d $(DESTDIR)$(moddir) $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(prefix)/include/mq \
 		$(DESTDIR)/etc/modules-load.d $(DESTDIR)/etc/systemd/system
-	install -m 644 $(kbuild-dir)/mq.ko $(DESTDIR)$(moddir)/
+	install -m 644 $(MODULE_DIR)/mq.ko $(DESTDIR)$(moddir)/
 	install $(tool-bins) $(DESTDIR)$(prefix)/sbin/
 	install -m 644 uapi/mq/*.h $(DESTDIR)$(prefix)/include/mq/
 	install -m 644 tools/packaging/mq.conf $(DESTDIR)/etc/modules-load.d/

@@ -35,7 +35,7 @@
 
 static int port = -1;
 
-static void power_off(void)
+static void __attribute__((noreturn)) power_off(void)
 {
 	sync();
 	reboot(RB_POWER_OFF);
@@ -43,7 +43,7 @@ static void power_off(void)
 }
 
 /* PID 1 has nobody to tell but the kernel log. */
-static void die(const char *format, ...)
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
 {
 	int fd = open("/dev/kmsg", O_WRONLY);
 	va_list args;
