@@ -21,7 +21,7 @@
 
 /* --- fs.c, acl.c ---------------------------------------------------------- */
 
-/* v6.3 c14329d39f2d ff.: inode operations get a mnt_idmap, not a user namespace. */
+/* v6.3 b74d24f7a74f and others: inode operations get a mnt_idmap, not a user namespace. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define mq_idmap		user_namespace
 #else
@@ -31,7 +31,7 @@
 /*
  * v6.2 cac2f8b8d8b5: the old ->get_acl is called ->get_inode_acl;
  * v6.2 138060ba92b3: ->set_acl gets the dentry, not the inode;
- * v6.2 e499214ce3ef: VFS calls them itself, no xattr handler does.
+ * v6.2 318e66856dde: VFS calls them itself, no xattr handler does.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define get_inode_acl		get_acl

@@ -40,6 +40,7 @@ struct mq_name {
 	bool ack_explicit;
 };
 
+bool mq_name_valid(const char *name, size_t len, size_t max);
 int mq_name_parse(const char *str, size_t len, struct mq_name *name);
 
 #endif /* _MQ_NAME_H */

@@ -10,10 +10,11 @@ struct mq_topic;
 int mq_netlink_init(void);
 void mq_netlink_exit(void);
 void mq_netlink_notify(struct mq_topic *topic, u8 cmd);
+int mq_netlink_overrun(struct mq_topic *topic, u64 lost, u64 overruns);
 
 /* event.c: overrun events, at most one a second a topic */
 void mq_event_init(struct mq_topic *topic);
 void mq_event_overrun(struct mq_topic *topic, u64 lost);
-void mq_event_exit(struct mq_topic *topic);
+void mq_event_flush(struct mq_topic *topic);
 
 #endif /* _MQ_KNETLINK_H */

@@ -85,7 +85,6 @@ struct mq_partition {
 	u64 held_off;
 
 	/* Written under the log's lock. */
-	u64 bytes_in_base;
 	u64 dropped_held;
 	u64 evicted;
 

@@ -40,7 +40,8 @@ struct mq_chunk {
  *	their own lap (log's lock)
  * @lent: replaced chunks whose pages are still held elsewhere (log's lock)
  * @nr_lent: length of @lent (written under the log's lock)
- * @charge: what its memory is charged to
+ * @memory: bytes of its chunks, lent ones included
+ * @reserved: bytes charged to the module's limit at creation
  *
  * All positions below are the caller's business: which bytes are valid is
  * known by struct mq_log.
@@ -54,7 +55,6 @@ struct mq_ring {
 	u64 entered;
 	struct list_head lent;
 	unsigned int nr_lent;
-	u64 laps;
 	atomic64_t memory;
 	u64 reserved;
 };
@@ -70,6 +70,7 @@ size_t mq_ring_copy_from_iter(struct mq_ring *ring, u64 pos, size_t len,
 			      struct iov_iter *from);
 void mq_ring_write(struct mq_ring *ring, u64 pos, const void *src, size_t len);
 u32 mq_ring_crc32c(struct mq_ring *ring, u32 crc, u64 pos, size_t len);
+u64 mq_ring_find(struct mq_ring *ring, u64 pos, size_t len, u8 c);
 void mq_ring_reap(struct mq_ring *ring);
 
 /* Outside of every lock. */

@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 #include <linux/posix_acl.h>
 #include <linux/refcount.h>
+#include <linux/spinlock.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -46,30 +47,47 @@ struct mq_config {
 /**
  * struct mq_topic - a topic
  *
- * Found by name (mq_topic_get()) or by minor under RCU; a reference
+ * Found by name (mq_topic_get()), by id or by minor under RCU; a reference
  * keeps it in memory, not alive: whoever enters checks @dead afterwards.
  * References: the registry's (dropped by delete), one an inode, one an open
- * file, one a look-up in flight. The last one frees it after a grace period.
- * A topic in memory pins the module.
+ * file, one a look-up in flight, one while @event_work is pending. The last one
+ * frees it after a grace period. A topic in memory pins the module.
  *
- * @name, @id, @minor, @created, geometry: constant
+ * Locks, outermost first: @change_lock, the registry's, @lock, a partition's
+ * log lock, @perm_lock.
+ *
  * @ref: references
+ * @free_work: frees it, after a grace period, in a kworker
+ * @name_node, @id_node: in the registry's tables (registry's lock, RCU)
+ * @name, @id, @minor, @created: constant
+ * @ring_bytes, @ring_messages, @attr_bytes, @start_offset, @start_position,
+ *	@persistent: geometry, constant
+ * @change_lock: held over a whole change, the notice to netlink included, so that
+ *	events come in the order of the changes; taken by no data path
+ * @lock: held for the moment in which a change takes effect, and by open and
+ *	delete: a file opened before a change is seen by it, one opened after sees
+ *	it. Protects what is not marked otherwise.
  * @dead: deleted; set under @lock and every partition's log lock once, so that
  *	a writer that holds a log lock and saw it clear appends before the delete
- * @lock: serialises changes of the configuration; protects what is not marked
- *	otherwise. Outside of every log lock, inside of the registry's lock.
  * @nr_partitions: partitions in @partitions; grows only (store-release)
  * @partitions: struct mq_partition by number; never removed while referenced
  * @rwait: readers of files that stand for all partitions
  * @next_partition: spreads writers without a key over the partitions
- * @readers, @writers: open files
- * @mode, @uid, @gid, @acl: permissions; @perm_lock; shown by all inodes
+ * @readers, @writers: open files; raised under @lock (mq_topic_open())
+ * @max_message_bytes, @framing, @overflow, @hold, @stamp, @paused,
+ *	@sync_timeout: read without a lock (READ_ONCE), written under @lock
+ * @perm_lock: protects what follows it; innermost
+ * @mode, @uid, @gid, @acl: permissions; shown by all inodes
+ * @event_lock: protects the next three; innermost
+ * @event_lost, @event_overruns: not announced yet
+ * @event_time: when the last overrun event was sent, jiffies
+ * @event_work: sends the next overrun event; holds a reference while pending
  */
 struct mq_topic {
 	refcount_t ref;
-	struct rcu_head rcu;
-	struct work_struct free_work;
+	struct rcu_work free_work;
 	struct hlist_node name_node;
+	struct hlist_node id_node;
 	char name[MQ_TOPIC_NAME_MAX + 1];
 	u8 id[MQ_TOPIC_ID_LEN];
 	unsigned int minor;
@@ -82,6 +100,7 @@ struct mq_topic {
 	u64 start_position;
 	bool persistent;
 
+	struct mutex change_lock;
 	struct mutex lock;
 	bool dead;
 	unsigned int nr_partitions;
@@ -107,28 +126,57 @@ struct mq_topic {
 	struct posix_acl *acl;
 
 	/* Overrun events, coalesced: event.c */
-	atomic64_t event_lost;
-	atomic64_t event_overruns;
+	spinlock_t event_lock;	/* innermost */
+	u64 event_lost;
+	u64 event_overruns;
+	unsigned long event_time;
 	struct delayed_work event_work;
 };
+
+/* Runs what outlives its caller: frees topics, sends overrun events. */
+extern struct workqueue_struct *mq_wq;
 
 /* topic.c */
 int mq_topics_init(void);
 void mq_topics_exit(void);
-void mq_config_init(struct mq_config *config);
-bool mq_topic_name_valid(const char *name, size_t len);
 struct mq_topic *mq_topic_create(const struct mq_config *config,
 				 struct netlink_ext_ack *extack,
 				 struct nlattr **attrs);
-int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
-		    struct netlink_ext_ack *extack, struct nlattr **attrs);
 int mq_topic_delete(struct mq_topic *topic);
 struct mq_topic *mq_topic_get(const char *name, size_t len);
+struct mq_topic *mq_topic_get_id(const u8 *id);
 struct mq_topic *mq_topic_get_next(unsigned int *minor);
+void mq_topic_hold(struct mq_topic *topic);
 void mq_topic_put(struct mq_topic *topic);
+int mq_topic_open(struct mq_topic *topic, bool read, bool write);
+void mq_topic_release(struct mq_topic *topic, bool read, bool write);
 u32 mq_topics_count(void);
 u32 mq_topics_max(void);
 dev_t mq_topic_dev(const struct mq_topic *topic);
+struct mq_partition **mq_topic_make_partitions(struct mq_topic *topic,
+					       unsigned int from, unsigned int to);
+void mq_topic_drop_partitions(struct mq_topic *topic, struct mq_partition **parts,
+			      unsigned int from, unsigned int to);
+void mq_topic_add_partitions(struct mq_topic *topic, struct mq_partition **parts,
+			     unsigned int to);
+void mq_topic_wake_all(struct mq_topic *topic);
+
+/* config.c */
+void mq_config_init(struct mq_config *config);
+bool mq_topic_name_valid(const char *name, size_t len);
+int mq_config_complete(struct mq_config *config, struct netlink_ext_ack *extack,
+		       struct nlattr **attrs);
+int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
+		    struct netlink_ext_ack *extack, struct nlattr **attrs);
+
+/* Say in an extended ack which attribute was wrong, and how; gives @err. */
+#define mq_bad(extack, attrs, attr, err, msg)					\
+({										\
+	struct nlattr **__attrs = (attrs);					\
+										\
+	NL_SET_ERR_MSG_ATTR(extack, __attrs ? __attrs[attr] : NULL, msg);	\
+	err;									\
+})
 
 static inline bool mq_topic_dead(const struct mq_topic *topic)
 {

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _MQ_APPEND_H
+#define _MQ_APPEND_H
+
+#include <linux/types.h>
+#include <net/netlink.h>
+#include "partition.h"
+
+struct iov_iter;
+struct file;
+
+/**
+ * struct mq_msg - one message to be appended
+ * @len: bytes of payload
+ * @attr_len: bytes of attributes
+ * @attr_off: where they begin in mq_append.attrs
+ * @hash: key hash, if MQ_ENTRY_KEY is in @flags
+ * @flags: MQ_ENTRY_* bits that the caller sets
+ */
+struct mq_msg {
+	u32 len;
+	u32 attr_len;
+	u32 attr_off;
+	u32 hash;
+	u32 flags;
+};
+
+/* Room for the attributes that the kernel stamps. */
+#define MQ_STAMP_MAX	(NLA_HDRLEN + sizeof(u32) + NLA_HDRLEN + sizeof(u64))
+
+/**
+ * struct mq_append - messages for one partition, appended whole or not at all
+ * @msgs: the messages, in order
+ * @count: how many
+ * @bytes: sum of their payloads
+ * @attr_bytes: sum of their attributes
+ * @payload: where the payloads come from, back to back; NULL if the caller
+ *	copies (a batch that spans partitions)
+ * @attrs: kernel memory with all attributes
+ * @stamp: attributes added to each message
+ * @stamp_len: bytes of @stamp
+ * @pid, @uid: the writer
+ * @end: returned: offset after the last message
+ * @lines: each message must be one line with its newline (else -EINVAL)
+ * @need: returned: chunks missing in data, index and attribute ring
+ * @fresh: chunks in hand for them
+ */
+struct mq_append {
+	const struct mq_msg *msgs;
+	u32 count;
+	u32 pid;
+	u32 uid;
+	u32 stamp_len;
+	u64 bytes;
+	u64 attr_bytes;
+	struct iov_iter *payload;
+	const u8 *attrs;
+	u64 end;
+	bool lines;
+	unsigned int need[3];
+	unsigned int have[3];
+	struct list_head fresh[3];
+	u8 stamp[MQ_STAMP_MAX] __aligned(8);
+};
+
+/* What a write does when there is no room among held messages. */
+enum mq_mode {
+	MQ_BLOCK,	/* waits, unless overflow=reject */
+	MQ_NONBLOCK,	/* -EAGAIN, or -ENOBUFS */
+	MQ_TRY,		/* -EAGAIN, and nothing is counted: the caller tries otherwise */
+};
+
+void mq_append_init(struct mq_append *a, struct mq_topic *topic, struct file *file);
+void mq_append_done(struct mq_partition *p, struct mq_append *a);
+int mq_append(struct mq_partition *p, struct mq_append *a, enum mq_mode mode);
+int mq_append_check(struct mq_topic *topic, const struct mq_append *a);
+
+/* The steps, for a caller that holds the log's lock: see append.c */
+enum mq_step {
+	MQ_STEP_DONE,
+	MQ_STEP_FULL,		/* no room among held messages, or paused */
+	MQ_STEP_MEMORY,		/* chunks are missing: mq_append_refill() without the lock */
+	MQ_STEP_FAULT,		/* the caller's memory has to be faulted in */
+};
+
+int mq_append_prepare(struct mq_partition *p, struct mq_append *a);
+int mq_append_refill(struct mq_partition *p, struct mq_append *a);
+void mq_append_commit(struct mq_partition *p, struct mq_append *a);
+void mq_append_wake(struct mq_partition *p);
+int mq_append_fault_in(struct iov_iter *from);
+
+/* Would a message of this size find room now? For poll. */
+bool mq_append_room(struct mq_partition *p, u64 bytes);
+/* Take the oldest @count messages away (0: all), as a lapping writer would. */
+void mq_append_evict(struct mq_partition *p, u64 count);
+
+#endif /* _MQ_APPEND_H */

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _MQ_FILE_H
+#define _MQ_FILE_H
+
+#include <linux/fs.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/xarray.h>
+#include "limits.h"
+#include "partition.h"
+#include "topic.h"
+
+/**
+ * struct mq_place - a place between two bytes of a log
+ * @pos: position of the next byte
+ * @off: offset of the message it belongs to
+ * @empties: messages without payload below @off
+ */
+struct mq_place {
+	u64 pos;
+	u64 off;
+	u64 empties;
+};
+
+/**
+ * struct mq_cursor - where a file stands in one partition
+ * @part: the partition; lives as long as the file's topic reference
+ * @at: the place (mq_file.lock)
+ * @until: where reading ends; all ones if it does not
+ * @holder: what the partition holds for this file
+ */
+struct mq_cursor {
+	struct mq_partition *part;
+	struct mq_place at;
+	struct mq_place until;
+	struct mq_holder holder;
+};
+
+/**
+ * struct mq_memo - where the messages of the last sendfile end
+ * @start: where it began
+ * @count: messages
+ * @end: their ends, bytes after @start
+ *
+ * sendfile may give back what the socket did not take, and by then the index
+ * may be gone: so that losses stay exact, the places are kept.
+ */
+struct mq_memo {
+	struct mq_place start;
+	u32 count;
+	u32 end[MQ_MEMO_MESSAGES];
+};
+
+/**
+ * struct mq_file - an open file of a topic
+ *
+ * Owned by the struct file; made by open, freed by release.
+ *
+ * @topic: referenced
+ * @filp: the file
+ * @partition: number of the partition it stands for, or -1 for the topic
+ * @record: format=record
+ * @skip: overrun=skip
+ * @keeps_pos: opened read-write: the driver keeps f_pos, VFS does not (FMODE_STREAM)
+ * @lock: protects the cursors' places; innermost
+ * @rlock: serialises readers of a read-write file; inside a pipe's mutex,
+ *	outside of @memo_lock and of the log's lock
+ * @memo_lock: protects @memo; outside of @lock
+ * @first: cursor of partition @partition, or of partition 0
+ * @more: cursors of further partitions, added under @grow
+ * @nr: number of cursors (store-release)
+ * @grow: serialises growing
+ * @from_start: a partition added later is read from its start
+ * @turn: partition that the next read of several begins with
+ * @sticky: partition of writes without a key
+ * @memo: see there
+ * @wlock: serialises writers of a line topic: protects @line, @line_len, @line_size;
+ *	inside a pipe's mutex, outside of the log's lock
+ * @line: the unfinished line, and room behind it
+ * @line_len: its bytes
+ * @line_size: bytes allocated
+ * @scratch: memory of the last record write, for the next; taken by xchg
+ */
+struct mq_file {
+	struct mq_topic *topic;
+	struct file *filp;
+	int partition;
+	bool record;
+	bool skip;
+	bool keeps_pos;
+
+	spinlock_t lock;
+	struct mutex rlock;
+	struct mutex memo_lock;
+	struct mq_cursor first;
+	struct xarray more;
+	unsigned int nr;
+	bool until_end;
+	struct mutex grow;
+	unsigned int turn;
+	unsigned int sticky;
+	struct mq_memo *memo;
+	atomic64_t lost;
+	atomic64_t overruns;
+
+	struct mutex wlock;
+	char *line;
+	size_t line_len;
+	size_t line_size;
+	struct mq_scratch *scratch;
+};
+
+static inline bool mq_file_nonblock(const struct file *filp)
+{
+	return filp->f_flags & O_NONBLOCK;
+}
+
+/* Does the file stand for several partitions? */
+static inline bool mq_file_several(const struct mq_file *f)
+{
+	return f->partition < 0 && mq_topic_partitions(f->topic) > 1;
+}
+
+static inline struct mq_cursor *mq_file_cursor(struct mq_file *f, unsigned int n)
+{
+	return n ? xa_load(&f->more, n) : &f->first;
+}
+
+/* The queue on which its readers wait. */
+static inline wait_queue_head_t *mq_file_rwait(struct mq_file *f)
+{
+	return f->partition < 0 ? &f->topic->rwait : &f->first.part->rwait;
+}
+
+/* reader.c */
+int mq_file_grow(struct mq_file *f);
+void mq_file_free_cursors(struct mq_file *f);
+struct mq_place mq_cursor_load(struct mq_file *f, struct mq_cursor *c);
+void mq_cursor_store(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
+int mq_place_find(struct mq_file *f, struct mq_cursor *c, u64 pos, struct mq_place *at);
+bool mq_place_at_offset(const struct mq_log *log, u64 off, struct mq_place *at);
+bool mq_place_advance(const struct mq_log *log, struct mq_place *at, u64 off, u64 pos);
+void mq_place_oldest(const struct mq_log *log, struct mq_place *at);
+void mq_place_newest(const struct mq_log *log, struct mq_place *at);
+void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
+void mq_reader_read(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
+int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *at, bool own);
+bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at);
+void mq_memo_fill(struct mq_file *f, const struct mq_log *log,
+		  const struct mq_place *from, u64 to_off);
+
+/* read.c */
+ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to);
+int mq_reader_wait(struct mq_file *f, struct wait_queue_entry *wait, bool *waiting);
+void mq_reader_wait_end(struct mq_file *f, struct wait_queue_entry *wait, bool waiting);
+void mq_count_out(struct mq_partition *p, u64 messages, u64 bytes);
+
+/* seek.c */
+loff_t mq_dev_llseek(struct file *filp, loff_t offset, int whence);
+int mq_file_start(struct mq_file *f, struct mq_cursor *c, int from, u64 value);
+int mq_file_seek(struct mq_file *f, u32 whence, u64 value, u64 *off, u64 *pos);
+
+/* splice.c, splice_in.c */
+ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info *pipe,
+			   size_t len, unsigned int flags);
+ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
+			    loff_t *ppos, size_t len, unsigned int flags);
+
+/* write.c */
+ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from);
+int mq_write_message(struct mq_file *f, struct iov_iter *from, int mode, u64 *end);
+struct mq_partition *mq_write_partition(struct mq_file *f);
+
+/* line.c */
+ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *end);
+int mq_line_flush(struct mq_file *f, int mode);
+
+/* record.c */
+ssize_t mq_write_records(struct mq_file *f, struct iov_iter *from, int mode, bool dsync);
+void mq_scratch_free(struct mq_file *f);
+
+/* durable.c */
+int mq_durable_wait(struct mq_partition *p, u64 end, bool interruptible);
+int mq_dev_fsync(struct file *filp, loff_t start, loff_t end, int datasync);
+
+/* ioctl.c */
+long mq_dev_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
+
+#endif /* _MQ_FILE_H */

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What keeps messages from being overwritten, and waiting until it lets go.
+ */
+#include <linux/minmax.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include "hold.h"
+
+static const struct mq_entry *entry_of(const struct mq_partition *p, u64 off)
+{
+	size_t len;
+
+	return mq_ring_ptr(&p->log.index, off * sizeof(struct mq_entry), &len);
+}
+
+static bool below_bounds(const struct mq_partition *p, u64 off)
+{
+	const struct mq_entry *e = entry_of(p, off);
+
+	return off < p->held_off && e->position + e->len <= p->held_pos;
+}
+
+/* Readers only move forward without the lock, so what is computed stays a lower bound. */
+static void compute_bounds(struct mq_partition *p)
+{
+	struct mq_holder *h;
+
+	p->held_pos = U64_MAX;
+	p->held_off = U64_MAX;
+	list_for_each_entry(h, &p->holders, node) {
+		u64 *bound = h->by_offset ? &p->held_off : &p->held_pos;
+
+		*bound = min(*bound, READ_ONCE(h->hold));
+	}
+}
+
+/**
+ * mq_held() - must this message not be overwritten?
+ * @p: the partition; its log's lock is held
+ * @off: a retained message's offset
+ */
+bool mq_held(struct mq_partition *p, u64 off)
+{
+	if (p->topic->persistent && off >= READ_ONCE(p->durable_off))
+		return true;
+	if (!(READ_ONCE(p->topic->hold) & MQ_HOLD_READERS) || list_empty(&p->holders))
+		return false;
+	if (below_bounds(p, off))
+		return false;
+	compute_bounds(p);
+	return !below_bounds(p, off);
+}
+
+/**
+ * mq_partition_held_offset() - the oldest message held
+ * @p: the partition
+ *
+ * Return: its offset; the end of the log if nothing is held.
+ */
+u64 mq_partition_held_offset(struct mq_partition *p)
+{
+	u64 lo, hi;
+
+	mutex_lock(&p->log.lock);
+	lo = p->log.b.tail_off;
+	hi = p->log.b.head_off;
+	/* What is held is held from some message on. */
+	while (lo < hi) {
+		u64 mid = lo + (hi - lo) / 2;
+
+		if (mq_held(p, mid))
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	mutex_unlock(&p->log.lock);
+	return lo;
+}
+
+/**
+ * mq_hold() - begin to hold for a reader
+ * @p: the partition
+ * @h: the reader's holder, not active
+ * @at: first position (offset) that it has not read
+ */
+void mq_hold(struct mq_partition *p, struct mq_holder *h, u64 at)
+{
+	mutex_lock(&p->log.lock);
+	if (!h->active) {
+		h->hold = at;
+		h->active = true;
+		list_add_tail(&h->node, &p->holders);
+	}
+	compute_bounds(p);
+	mutex_unlock(&p->log.lock);
+}
+
+/**
+ * mq_hold_move() - a reader has read on, or gone elsewhere
+ * @p: the partition
+ * @h: the reader's holder, active
+ * @at: first position (offset) that it has not read
+ */
+void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
+{
+	u64 was = READ_ONCE(h->hold);
+
+	if (at == was)
+		return;
+	if (at > was) {
+		WRITE_ONCE(h->hold, at);
+		/* Pairs with the barrier in mq_room_wait_begin(). */
+		smp_mb();
+		mq_room_wake(p);
+		return;
+	}
+	/* Backward, under the lock: a writer must not evict by an old bound. */
+	mutex_lock(&p->log.lock);
+	WRITE_ONCE(h->hold, at);
+	compute_bounds(p);
+	mutex_unlock(&p->log.lock);
+}
+
+/**
+ * mq_hold_release() - a reader holds no more
+ * @p: the partition
+ * @h: the reader's holder
+ */
+void mq_hold_release(struct mq_partition *p, struct mq_holder *h)
+{
+	mutex_lock(&p->log.lock);
+	if (h->active) {
+		list_del(&h->node);
+		h->active = false;
+		compute_bounds(p);
+	}
+	mutex_unlock(&p->log.lock);
+	mq_room_wake(p);
+}
+
+/**
+ * mq_room_refused() - may this write not wait for room?
+ * @p: the partition, which has none
+ * @nonblock: the caller must not wait
+ *
+ * Return: 0 to wait, -EAGAIN, or -ENOBUFS (counted) with overflow=reject.
+ */
+int mq_room_refused(struct mq_partition *p, bool nonblock)
+{
+	if (!READ_ONCE(p->topic->paused) &&
+	    READ_ONCE(p->topic->overflow) == MQ_OVERFLOW_REJECT) {
+		atomic64_inc(&p->rejected);
+		return -ENOBUFS;
+	}
+	return nonblock ? -EAGAIN : 0;
+}
+
+/**
+ * mq_room_wait_begin() - stand in the queue for room
+ * @p: the partition
+ * @wait: on the caller's stack, until mq_room_wait_end()
+ *
+ * The caller tries again before each mq_room_wait(): a wake-up between the two
+ * is remembered.
+ */
+void mq_room_wait_begin(struct mq_partition *p, struct mq_room_wait *wait)
+{
+	init_waitqueue_func_entry(&wait->entry, woken_wake_function);
+	wait->entry.private = current;
+	wait->entry.flags = 0;
+	atomic_inc(&p->writers_waiting);
+	add_wait_queue(&p->wwait, &wait->entry);
+	/* Queue, barrier, look for room here; room, barrier, queue in mq_room_wake(). */
+	smp_mb();
+}
+
+/**
+ * mq_room_wait() - wait until there may be room
+ * @wait: from mq_room_wait_begin()
+ *
+ * Return: 0 to try again, -ERESTARTSYS at a signal.
+ */
+int mq_room_wait(struct mq_room_wait *wait)
+{
+	if (signal_pending(current))
+		return -ERESTARTSYS;
+	wait_woken(&wait->entry, TASK_INTERRUPTIBLE | TASK_FREEZABLE, MAX_SCHEDULE_TIMEOUT);
+	return 0;
+}
+
+void mq_room_wait_end(struct mq_partition *p, struct mq_room_wait *wait)
+{
+	remove_wait_queue(&p->wwait, &wait->entry);
+	atomic_dec(&p->writers_waiting);
+}
+
+/**
+ * mq_room_wake() - there may be room: tell waiting writers
+ * @p: the partition; a full barrier stands between what made the room and
+ *	this call
+ */
+void mq_room_wake(struct mq_partition *p)
+{
+	if (waitqueue_active(&p->wwait))
+		wake_up_interruptible_poll(&p->wwait, EPOLLOUT | EPOLLWRNORM);
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The append-only log of one partition, as readers see it: bounds, entries,
+ * searches. Writing is in append.c.
+ */
+#include <linux/minmax.h>
+#include <linux/slab.h>
+#include "limits.h"
+#include "log.h"
+
+#define ENTRY_SIZE	sizeof(struct mq_entry)
+
+/**
+ * mq_log_init() - set up an empty log
+ * @log: the log
+ * @config: its geometry, validated
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mq_log_init(struct mq_log *log, const struct mq_log_config *config)
+{
+	int err;
+
+	BUILD_BUG_ON(sizeof(struct mq_entry) != 64);
+
+	mutex_init(&log->lock);
+	seqcount_mutex_init(&log->seq, &log->lock);
+	memset(&log->b, 0, sizeof(log->b));
+	log->b.head_off = config->start_offset;
+	log->b.head_pos = config->start_position;
+	log->b.tail_off = config->start_offset;
+	log->b.tail_pos = config->start_position;
+	log->start = log->b;
+	log->last_ts = S64_MIN;
+	log->run_off = config->start_offset;
+	log->epoch = 0;
+
+	err = mq_ring_init(&log->data, config->ring_bytes, MQ_MAX_CHUNK_SHIFT,
+			   config->start_position, true, config->reserve);
+	if (err)
+		return err;
+	err = mq_ring_init(&log->index, config->ring_messages * ENTRY_SIZE,
+			   MQ_MAX_INDEX_SHIFT, config->start_offset * ENTRY_SIZE,
+			   false, config->reserve);
+	if (err)
+		goto err_data;
+	err = mq_ring_init(&log->attrs, config->attr_bytes, MQ_MAX_INDEX_SHIFT,
+			   0, false, config->reserve);
+	if (err)
+		goto err_index;
+	return 0;
+
+err_index:
+	mq_ring_destroy(&log->index);
+err_data:
+	mq_ring_destroy(&log->data);
+	return err;
+}
+
+void mq_log_destroy(struct mq_log *log)
+{
+	mq_ring_destroy(&log->attrs);
+	mq_ring_destroy(&log->index);
+	mq_ring_destroy(&log->data);
+	mutex_destroy(&log->lock);
+}
+
+/**
+ * mq_log_bounds() - a consistent snapshot of where the log begins and ends
+ * @log: the log
+ * @b: returned
+ *
+ * What lies between can be read until the tail passes it.
+ */
+void mq_log_bounds(const struct mq_log *log, struct mq_bounds *b)
+{
+	unsigned int seq;
+
+	do {
+		seq = read_seqcount_begin(&log->seq);
+		*b = log->b;
+	} while (read_seqcount_retry(&log->seq, seq));
+}
+
+/**
+ * mq_log_valid_from() - were messages from @off on still there when copied?
+ * @log: the log
+ * @off: lowest offset that was copied
+ *
+ * Pairs with the full barrier after the tail's move in mq_log_evict_to().
+ */
+bool mq_log_valid_from(const struct mq_log *log, u64 off)
+{
+	smp_rmb();
+	return READ_ONCE(log->b.tail_off) <= off;
+}
+
+/**
+ * mq_log_pos_valid() - were bytes from @pos on still there when copied?
+ * @log: the log
+ * @pos: lowest position that was copied
+ *
+ * Pairs with the full barrier after the tail's move in mq_log_evict_to().
+ */
+bool mq_log_pos_valid(const struct mq_log *log, u64 pos)
+{
+	smp_rmb();
+	return READ_ONCE(log->b.tail_pos) <= pos;
+}
+
+/**
+ * mq_log_entry() - copy a message's index entry
+ * @log: the log
+ * @off: its offset, below a head seen in mq_log_bounds()
+ * @entry: returned
+ *
+ * Return: false if it is no longer there.
+ */
+bool mq_log_entry(const struct mq_log *log, u64 off, struct mq_entry *entry)
+{
+	const struct mq_entry *src;
+	size_t len;
+
+	rcu_read_lock();
+	src = mq_ring_ptr(&log->index, off * ENTRY_SIZE, &len);
+	if (src)
+		*entry = *src;
+	rcu_read_unlock();
+	return src && mq_log_valid_from(log, off);
+}
+
+/**
+ * mq_log_find_pos() - the message that contains a byte
+ * @log: the log
+ * @lo: lowest offset it can have
+ * @hi: the offset after the highest it can have; more than @lo
+ * @pos: the byte's position, within the messages [@lo, @hi)
+ * @off: returned: the message's offset
+ *
+ * That is the last message that begins at or before @pos: those without
+ * payload begin where the next one does.
+ *
+ * Return: false if the tail has passed the search.
+ */
+bool mq_log_find_pos(const struct mq_log *log, u64 lo, u64 hi, u64 pos, u64 *off)
+{
+	struct mq_entry entry;
+
+	while (hi - lo > 1) {
+		u64 mid = lo + (hi - lo) / 2;
+
+		if (!mq_log_entry(log, mid, &entry))
+			return false;
+		if (entry.position <= pos)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	*off = lo;
+	return mq_log_valid_from(log, lo);
+}
+
+/* First offset in [lo, hi) whose time stamp is not below @time, else hi. */
+static u64 find_time_in(const struct mq_log *log, u64 lo, u64 hi, s64 time)
+{
+	struct mq_entry entry;
+
+	while (lo < hi) {
+		u64 mid = lo + (hi - lo) / 2;
+
+		/* What the tail has passed is older than what is looked for. */
+		if (!mq_log_entry(log, mid, &entry) || entry.timestamp < time)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/**
+ * mq_log_find_time() - the first message not older than a time
+ * @log: the log
+ * @time: ns since the epoch
+ *
+ * Looks in the newest run of growing time stamps first, and before it only if
+ * all of that run is younger.
+ *
+ * Return: its offset; the end of the log if all are older.
+ */
+u64 mq_log_find_time(const struct mq_log *log, s64 time)
+{
+	struct mq_bounds b;
+	u64 run, off, old;
+
+	mq_log_bounds(log, &b);
+	run = clamp(READ_ONCE(log->run_off), b.tail_off, b.head_off);
+	off = find_time_in(log, run, b.head_off, time);
+	if (off == run && run > b.tail_off) {
+		old = find_time_in(log, b.tail_off, run, time);
+		if (old < run)
+			return old;
+	}
+	return off;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The module's limit of ring memory. */
+#include <linux/atomic.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include "memory.h"
+
+/* The machine's memory divided by this is the limit if none was given. */
+#define DEFAULT_SHARE	8
+
+static unsigned long max_memory;
+module_param(max_memory, ulong, 0644);
+MODULE_PARM_DESC(max_memory,
+		 "Bytes of memory that all rings may take together (0 at load: an eighth of the machine's)");
+
+static atomic64_t used = ATOMIC64_INIT(0);
+
+/**
+ * mq_memory_charge() - take bytes from the module's limit
+ * @bytes: how many
+ *
+ * Never goes over the limit, not even for a moment, so that callers who fit
+ * do not fail for others who do not. A limit lowered below what is in use
+ * refuses new charges and takes nothing back.
+ *
+ * Context: any.
+ * Return: 0, or -ENOMEM if that many are not left.
+ */
+int mq_memory_charge(u64 bytes)
+{
+	u64 max = mq_memory_max();
+	s64 old = atomic64_read(&used);
+
+	do {
+		if ((u64)old > max || bytes > max - (u64)old)
+			return -ENOMEM;
+	} while (!atomic64_try_cmpxchg(&used, &old, old + (s64)bytes));
+	return 0;
+}
+
+/**
+ * mq_memory_uncharge() - give charged bytes back
+ * @bytes: how many
+ */
+void mq_memory_uncharge(u64 bytes)
+{
+	WARN_ON_ONCE(atomic64_sub_return((s64)bytes, &used) < 0);
+}
+
+/**
+ * mq_memory_used() - bytes charged now
+ * Return: the bytes.
+ */
+u64 mq_memory_used(void)
+{
+	return (u64)atomic64_read(&used);
+}
+
+/**
+ * mq_memory_max() - the limit, which can change at any time
+ * Return: the limit in bytes.
+ */
+u64 mq_memory_max(void)
+{
+	/* Above S64_MAX the sum in @used could turn negative. */
+	return min_t(u64, READ_ONCE(max_memory), S64_MAX);
+}
+
+/**
+ * mq_memory_init() - settle the limit
+ * Return: 0.
+ */
+int mq_memory_init(void)
+{
+	if (!max_memory)
+		max_memory = totalram_pages() / DEFAULT_SHARE * PAGE_SIZE;
+	return 0;
+}

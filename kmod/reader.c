@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A reader's places: finding them, moving them, losing them.
+ */
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include "file.h"
+#include "hold.h"
+#include "netlink.h"
+
+/**
+ * mq_file_grow() - give a file of all partitions a cursor for each
+ * @f: the file
+ *
+ * Partitions may be added while a file is open: it joins them at their start.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mq_file_grow(struct mq_file *f)
+{
+	unsigned int nr = mq_topic_partitions(f->topic);
+	int err = 0;
+
+	if (f->partition >= 0 || smp_load_acquire(&f->nr) == nr)
+		return 0;
+
+	mutex_lock(&f->grow);
+	while (f->nr < nr) {
+		struct mq_cursor *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+
+		err = -ENOMEM;
+		if (!c)
+			break;
+		c->part = mq_topic_partition(f->topic, f->nr);
+		memset(&c->until, 0xff, sizeof(c->until));
+		mq_place_oldest(&c->part->log, &c->at);
+		if (f->until_end)
+			c->until = c->at;
+		err = xa_err(xa_store(&f->more, f->nr, c, GFP_KERNEL_ACCOUNT));
+		if (err) {
+			kfree(c);
+			break;
+		}
+		if (f->filp->f_mode & FMODE_READ)
+			atomic_inc(&c->part->readers);
+		/* Pairs with the load-acquire above and in the readers' loops. */
+		smp_store_release(&f->nr, f->nr + 1);
+	}
+	mutex_unlock(&f->grow);
+	return err;
+}
+
+/**
+ * mq_file_free_cursors() - let go of everything a file reads
+ * @f: the file, being released
+ */
+void mq_file_free_cursors(struct mq_file *f)
+{
+	bool reads = f->filp->f_mode & FMODE_READ;
+	unsigned int i;
+
+	for (i = 0; i < f->nr; i++) {
+		struct mq_cursor *c = mq_file_cursor(f, i);
+
+		mq_hold_release(c->part, &c->holder);
+		if (reads)
+			atomic_dec(&c->part->readers);
+		if (i)
+			kfree(c);
+	}
+	xa_destroy(&f->more);
+	kfree(f->memo);
+}
+
+struct mq_place mq_cursor_load(struct mq_file *f, struct mq_cursor *c)
+{
+	struct mq_place at;
+
+	spin_lock(&f->lock);
+	at = c->at;
+	spin_unlock(&f->lock);
+	return at;
+}
+
+void mq_cursor_store(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at)
+{
+	spin_lock(&f->lock);
+	c->at = *at;
+	spin_unlock(&f->lock);
+}
+
+void mq_place_oldest(const struct mq_log *log, struct mq_place *at)
+{
+	struct mq_bounds b;
+
+	mq_log_bounds(log, &b);
+	at->pos = b.tail_pos;
+	at->off = b.tail_off;
+	at->empties = b.tail_empty;
+}
+
+void mq_place_newest(const struct mq_log *log, struct mq_place *at)
+{
+	struct mq_bounds b;
+
+	mq_log_bounds(log, &b);
+	at->pos = b.head_pos;
+	at->off = b.head_off;
+	at->empties = b.head_empty;
+}
+
+/* Messages without payload in [lo, hi). */
+static bool count_empties(const struct mq_log *log, u64 lo, u64 hi, u64 *count)
+{
+	struct mq_entry e;
+
+	for (*count = 0; lo < hi; lo++) {
+		if (!mq_log_entry(log, lo, &e))
+			return false;
+		*count += !e.len;
+		cond_resched();
+	}
+	return true;
+}
+
+/**
+ * mq_place_advance() - move a place on to a later message
+ * @log: the log
+ * @at: the place; moved
+ * @off: the message's offset
+ * @pos: its position
+ *
+ * Return: false if the tail has passed it, and nothing moved.
+ */
+bool mq_place_advance(const struct mq_log *log, struct mq_place *at, u64 off, u64 pos)
+{
+	struct mq_bounds b;
+	u64 more = 0;
+
+	mq_log_bounds(log, &b);
+	if (b.head_empty != at->empties && !count_empties(log, at->off, off, &more))
+		return false;
+	at->off = off;
+	at->pos = pos;
+	at->empties += more;
+	return true;
+}
+
+/**
+ * mq_place_at_offset() - the place where a message begins
+ * @log: the log
+ * @off: the message, retained, or the end of the log
+ * @at: returned
+ *
+ * Return: false if it is not retained (any more).
+ */
+bool mq_place_at_offset(const struct mq_log *log, u64 off, struct mq_place *at)
+{
+	struct mq_bounds b;
+	struct mq_entry e;
+
+	mq_log_bounds(log, &b);
+	at->pos = b.tail_pos;
+	at->off = b.tail_off;
+	at->empties = b.tail_empty;
+	if (off < b.tail_off || off > b.head_off)
+		return false;
+	if (off == b.head_off) {
+		at->pos = b.head_pos;
+		at->off = b.head_off;
+		at->empties = b.head_empty;
+		return true;
+	}
+	return mq_log_entry(log, off, &e) && mq_place_advance(log, at, off, e.position);
+}
+
+/**
+ * mq_memo_find() - the place that a sendfile gave back to
+ * @f: the file
+ * @pos: the position it now shows
+ * @at: returned
+ */
+bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at)
+{
+	struct mq_memo *memo;
+	u32 i, was = 0;
+	bool found = false;
+
+	if (!READ_ONCE(f->memo))
+		return false;
+	mutex_lock(&f->memo_lock);
+	memo = f->memo;
+	if (pos >= memo->start.pos && memo->count &&
+	    pos < memo->start.pos + memo->end[memo->count - 1]) {
+		*at = memo->start;
+		for (i = 0; memo->start.pos + memo->end[i] <= pos; i++) {
+			at->empties += memo->end[i] == was;
+			was = memo->end[i];
+			at->off++;
+		}
+		at->pos = pos;
+		found = true;
+	}
+	mutex_unlock(&f->memo_lock);
+	return found;
+}
+
+/**
+ * mq_memo_fill() - remember where the messages of a sendfile end
+ * @f: the file; its memo_lock is held, its memo allocated
+ * @log: the log
+ * @from: where the sendfile begins
+ * @to_off: offset of the last message it takes bytes of
+ *
+ * Of a message overrun meanwhile the end is not needed: the place is lost, and
+ * the count of what was lost begins before it.
+ */
+void mq_memo_fill(struct mq_file *f, const struct mq_log *log,
+		  const struct mq_place *from, u64 to_off)
+{
+	struct mq_memo *memo = f->memo;
+	struct mq_entry e;
+	u64 off;
+
+	memo->start = *from;
+	memo->count = 0;
+	for (off = from->off; off <= to_off && memo->count < MQ_MEMO_MESSAGES; off++) {
+		if (!mq_log_entry(log, off, &e))
+			break;
+		memo->end[memo->count++] = e.position + e.len - from->pos;
+	}
+}
+
+/**
+ * mq_place_find() - the place of a byte
+ * @f: the file
+ * @c: its cursor, the best guess
+ * @pos: the byte's position
+ * @at: returned; if the byte is no longer retained, @pos and the nearest
+ *	message known to lie at or before it
+ *
+ * Return: 0, or -EINVAL beyond the end of the log.
+ */
+int mq_place_find(struct mq_file *f, struct mq_cursor *c, u64 pos, struct mq_place *at)
+{
+	const struct mq_log *log = &c->part->log;
+	struct mq_place guess, found;
+	struct mq_bounds b;
+	u64 off;
+
+	*at = mq_cursor_load(f, c);
+	if (likely(at->pos == pos) || mq_memo_find(f, pos, at))
+		return 0;
+	guess = *at;
+again:
+	mq_log_bounds(log, &b);
+	if (pos > b.head_pos)
+		return -EINVAL;
+	if (pos < b.tail_pos) {
+		if (guess.pos > pos) {
+			guess.off = log->start.head_off;
+			guess.empties = 0;
+		}
+		*at = guess;
+		at->pos = pos;
+		return 0;
+	}
+	if (pos == b.head_pos) {
+		at->pos = b.head_pos;
+		at->off = b.head_off;
+		at->empties = b.head_empty;
+		return 0;
+	}
+	found.pos = b.tail_pos;
+	found.off = b.tail_off;
+	found.empties = b.tail_empty;
+	if (!mq_log_find_pos(log, b.tail_off, b.head_off, pos, &off) ||
+	    !mq_place_advance(log, &found, off, pos))
+		goto again;
+	*at = found;
+	return 0;
+}
+
+/*
+ * Go on at the oldest message. Returns the number of messages of which a byte
+ * was not delivered; those without payload do not count for a plain reader.
+ */
+static u64 skip_lost(struct mq_file *f, struct mq_cursor *c, struct mq_place *at)
+{
+	struct mq_place was = *at;
+	u64 lost;
+
+	mq_place_oldest(&c->part->log, at);
+	lost = at->off - was.off;
+	if (!f->record)
+		lost -= min(lost, at->empties - was.empties);
+	return lost;
+}
+
+/**
+ * mq_reader_overrun() - a reader's place is no longer retained
+ * @f: the file
+ * @c: its cursor
+ * @at: where it stood; moved to the oldest message if @own
+ * @own: it reads at the file's own position, not at an explicit offset
+ *
+ * Return: 0 to read on (overrun=skip), or -ENOBUFS to be reported.
+ */
+int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *at, bool own)
+{
+	u64 lost;
+
+	if (!own)
+		return -ENOBUFS;
+	lost = skip_lost(f, c, at);
+	atomic64_add(lost, &f->lost);
+	atomic64_inc(&f->overruns);
+	atomic64_add(lost, &c->part->lost);
+	atomic64_inc(&c->part->overruns);
+	mq_event_overrun(f->topic, lost);
+	mq_cursor_store(f, c, at);
+	if (!mq_file_several(f))
+		f->filp->f_pos = f->record ? at->off : at->pos;
+	mq_reader_read(f, c, at);
+	return f->skip ? 0 : -ENOBUFS;
+}
+
+static u64 hold_at(const struct mq_file *f, const struct mq_place *at)
+{
+	return f->record ? at->off : at->pos;
+}
+
+/**
+ * mq_reader_shows() - a reader's call shows where it stands
+ * @f: its file
+ * @c: its cursor
+ * @at: where
+ *
+ * On a topic with hold=readers the partition holds from there on.
+ */
+void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at)
+{
+	if (likely(!(READ_ONCE(f->topic->hold) & MQ_HOLD_READERS)) || f->skip)
+		return;
+	if (READ_ONCE(c->holder.active)) {
+		mq_hold_move(c->part, &c->holder, hold_at(f, at));
+	} else {
+		c->holder.by_offset = f->record;
+		mq_hold(c->part, &c->holder, hold_at(f, at));
+	}
+}
+
+/**
+ * mq_reader_read() - a reader has read up to a place
+ * @f: its file
+ * @c: its cursor
+ * @at: the place
+ */
+void mq_reader_read(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at)
+{
+	if (unlikely(READ_ONCE(c->holder.active)))
+		mq_hold_move(c->part, &c->holder, hold_at(f, at));
+}

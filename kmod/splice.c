@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * splice(2) and sendfile(2) from a topic: pages of the ring by reference.
+ *
+ * A pipe that no file refers to is sendfile's own (its buffers go to the socket
+ * before the call returns); pipe_lock() does nothing for it, and once it was
+ * used, a call belongs to a sendfile that has moved bytes already.
+ */
+#include <linux/pipe_fs_i.h>
+#include <linux/sched/signal.h>
+#include <linux/splice.h>
+#include <linux/wait.h>
+#include "file.h"
+#include "hook.h"
+
+#define SPLICE_PAGES	PIPE_DEF_BUFFERS
+
+struct splice_pages {
+	struct page *pages[SPLICE_PAGES];
+	struct partial_page partial[SPLICE_PAGES];
+	unsigned int nr;
+	size_t len;
+};
+
+static void spd_release(struct splice_pipe_desc *spd, unsigned int i)
+{
+	put_page(spd->pages[i]);
+}
+
+static void put_pages(struct splice_pages *sp)
+{
+	while (sp->nr)
+		put_page(sp->pages[--sp->nr]);
+}
+
+static bool sendfile_pipe(const struct pipe_inode_info *pipe)
+{
+	return !pipe->files;
+}
+
+/* Pages of the ring, referenced. The caller checks afterwards that they are still the right ones. */
+static void lend_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned int max,
+		       struct splice_pages *sp)
+{
+	rcu_read_lock();
+	while (len && sp->nr < max) {
+		unsigned int offset;
+		size_t seg;
+		struct page *page = mq_ring_get_page(ring, pos, &offset, &seg);
+
+		if (!page)
+			break;
+		seg = min(seg, len);
+		sp->pages[sp->nr] = page;
+		sp->partial[sp->nr].offset = offset;
+		sp->partial[sp->nr].len = seg;
+		sp->partial[sp->nr].private = 0;
+		sp->nr++;
+		sp->len += seg;
+		pos += seg;
+		len -= seg;
+	}
+	rcu_read_unlock();
+	/* Reference, barrier, tail here; tail, barrier, count in evict_to(). */
+	smp_mb();
+}
+
+/* The same with copies, where so many pages are lent already that memory would be unbounded. */
+static int copy_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned int max,
+		      struct splice_pages *sp)
+{
+	while (len && sp->nr < max) {
+		size_t seg = min_t(size_t, len, PAGE_SIZE), done = 0;
+		struct page *page = alloc_page(GFP_KERNEL_ACCOUNT);
+
+		if (!page)
+			return sp->nr ? 0 : -ENOMEM;
+		rcu_read_lock();
+		while (done < seg) {
+			size_t n;
+			const void *from = mq_ring_ptr(ring, pos + done, &n);
+
+			if (!from)
+				break;
+			n = min(n, seg - done);
+			memcpy(page_address(page) + done, from, n);
+			done += n;
+		}
+		rcu_read_unlock();
+		sp->pages[sp->nr] = page;
+		sp->partial[sp->nr].offset = 0;
+		sp->partial[sp->nr].len = done;
+		sp->partial[sp->nr].private = 0;
+		sp->nr++;
+		sp->len += done;
+		if (done < seg)
+			break;
+		pos += done;
+		len -= done;
+	}
+	return 0;
+}
+
+/*
+ * Move bytes from one place into the pipe, which is locked (or sendfile's).
+ * Bytes; 0 at the end; -ENOBUFS if the place is no longer retained.
+ */
+static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
+			   struct pipe_inode_info *pipe, size_t len, unsigned int slots,
+			   unsigned int flags)
+{
+	const struct mq_log *log = &c->part->log;
+	bool sendfile = sendfile_pipe(pipe);
+	struct splice_pages sp = { .nr = 0 };
+	struct splice_pipe_desc spd = {
+		.pages = sp.pages,
+		.partial = sp.partial,
+		.nr_pages_max = SPLICE_PAGES,
+		.ops = &nosteal_pipe_buf_ops,
+		.spd_release = spd_release,
+	};
+	struct mq_place next;
+	struct mq_bounds b;
+	struct mq_entry e;
+	ssize_t ret = 0;
+	u64 end, off;
+
+	mq_log_bounds(log, &b);
+	if (at->pos < b.tail_pos)
+		return -ENOBUFS;
+	end = min(b.head_pos, c->until.pos);
+	if (at->pos >= end)
+		return 0;
+	if (at->off < b.tail_off) {
+		at->off = b.tail_off;
+		at->empties = b.tail_empty;
+	}
+	mq_hook(MQ_HOOK_SPLICE_START, c->part);
+	/* So many messages that the memo holds them all. */
+	if (sendfile && b.head_off - at->off > MQ_MEMO_MESSAGES) {
+		if (!mq_log_entry(log, at->off + MQ_MEMO_MESSAGES, &e))
+			return -ENOBUFS;
+		end = min(end, e.position);
+	}
+	len = min_t(u64, len, end - at->pos);
+	slots = min_t(unsigned int, slots, SPLICE_PAGES);
+	/* Replaced pages, and as many again in the ring, make at most twice the ring. */
+	if (READ_ONCE(log->data.nr_lent) < log->data.nr_slots)
+		lend_pages(&log->data, at->pos, len, slots, &sp);
+	else
+		ret = copy_pages(&log->data, at->pos, len, slots, &sp);
+	mq_hook(MQ_HOOK_SPLICE_PAGE, c->part);
+	if (ret)
+		return ret;
+
+	next = *at;
+	if (sendfile) {
+		mutex_lock(&f->memo_lock);
+		mq_memo_fill(f, log, at, min(at->off + MQ_MEMO_MESSAGES, b.head_off) - 1);
+		mutex_unlock(&f->memo_lock);
+	}
+	if (at->pos + sp.len == b.head_pos) {
+		next.off = b.head_off;
+		next.empties = b.head_empty;
+	} else if (!mq_log_find_pos(log, at->off, b.head_off, at->pos + sp.len, &off) ||
+		   !mq_place_advance(log, &next, off, at->pos + sp.len)) {
+		goto overrun;
+	}
+	next.pos = at->pos + sp.len;
+	/* From here on the pages are ours: nobody writes to them as long as we hold them. */
+	if (!sp.nr || !mq_log_pos_valid(log, at->pos))
+		goto overrun;
+
+	spd.nr_pages = sp.nr;
+	ret = splice_to_pipe(pipe, &spd);
+	if (WARN_ON_ONCE(ret > 0 && ret != sp.len))
+		return -EIO;
+	if (ret <= 0)
+		return ret;
+	mq_hook(MQ_HOOK_SPLICE_FILLED, c->part);
+	mq_count_out(c->part, next.off - at->off, ret);
+	*at = next;
+	return ret;
+
+overrun:
+	put_pages(&sp);
+	return -ENOBUFS;
+}
+
+static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_info *pipe,
+			  size_t len, unsigned int slots, unsigned int flags)
+{
+	bool sendfile = sendfile_pipe(pipe);
+	bool later = sendfile && pipe->head;
+	/* Within a sendfile VFS keeps the position; it is the file's own at the first call. */
+	bool own = later || *ppos == f->filp->f_pos;
+	struct mq_cursor *c = &f->first;
+	struct mq_place at;
+	ssize_t ret;
+
+	ret = mq_place_find(f, c, *ppos, &at);
+	if (ret)
+		return ret;
+	if (own)
+		mq_reader_shows(f, c, &at);
+	while ((ret = splice_from(f, c, &at, pipe, len, slots, flags)) == -ENOBUFS) {
+		/* The sendfile ends here, uncorked; the next one tells the loss. */
+		if (later)
+			return 0;
+		ret = mq_reader_overrun(f, c, &at, own);
+		if (own)
+			*ppos = at.pos;
+		if (ret)
+			return ret;
+	}
+	if (!ret)
+		return later || at.pos >= c->until.pos ? 0 : -EAGAIN;
+	if (ret < 0)
+		return ret;
+	*ppos = at.pos;
+	if (own) {
+		mq_cursor_store(f, c, &at);
+		/* What a socket does not take, sendfile gives back: the next call shows it. */
+		if (!sendfile)
+			mq_reader_read(f, c, &at);
+	}
+	return ret;
+}
+
+/* From several partitions in turn, into a pipe of the caller's. */
+static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode_info *pipe,
+			      size_t len, unsigned int slots, unsigned int flags)
+{
+	unsigned int i, nr, turn = READ_ONCE(f->turn);
+	bool all_ended = true;
+	ssize_t ret;
+
+	ret = mq_file_grow(f);
+	if (ret)
+		return ret;
+	nr = smp_load_acquire(&f->nr);
+	for (i = 0; i < nr; i++) {
+		unsigned int n = (turn + i) % nr;
+		struct mq_cursor *c = mq_file_cursor(f, n);
+		struct mq_place at = mq_cursor_load(f, c);
+
+		mq_reader_shows(f, c, &at);
+		do {
+			ret = splice_from(f, c, &at, pipe, len, slots, flags);
+		} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, true)));
+		if (ret > 0) {
+			mq_cursor_store(f, c, &at);
+			mq_reader_read(f, c, &at);
+			*ppos += ret;
+		}
+		if (ret) {
+			WRITE_ONCE(f->turn, n + 1);
+			return ret;
+		}
+		all_ended &= at.pos >= c->until.pos;
+	}
+	return all_ended ? 0 : -EAGAIN;
+}
+
+/* Room in the pipe after it was unlocked for a while. Slots, or an error. */
+static ssize_t wait_for_slots(struct pipe_inode_info *pipe, bool nonblock)
+{
+	for (;;) {
+		if (!pipe->readers && !sendfile_pipe(pipe)) {
+			send_sig(SIGPIPE, current, 0);
+			return -EPIPE;
+		}
+		if (!pipe_full(pipe->head, pipe->tail, pipe->max_usage))
+			return pipe->max_usage - pipe_occupancy(pipe->head, pipe->tail);
+		if (nonblock || sendfile_pipe(pipe))
+			return -EAGAIN;
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		pipe_unlock(pipe);
+		wait_event_interruptible(pipe->wr_wait,
+					 !pipe_full(READ_ONCE(pipe->head),
+						    READ_ONCE(pipe->tail),
+						    READ_ONCE(pipe->max_usage)) ||
+					 !READ_ONCE(pipe->readers));
+		pipe_lock(pipe);
+	}
+}
+
+ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info *pipe,
+			   size_t len, unsigned int flags)
+{
+	struct mq_file *f = in->private_data;
+	bool nonblock = mq_file_nonblock(in) || (flags & SPLICE_F_NONBLOCK);
+	bool waiting = false, dead;
+	struct wait_queue_entry wait;
+	ssize_t ret, slots;
+
+	if (f->record || (sendfile_pipe(pipe) && mq_file_several(f)))
+		return -EINVAL;
+	if (!len)
+		return 0;
+	if (sendfile_pipe(pipe) && !READ_ONCE(f->memo)) {
+		struct mq_memo *memo = kzalloc(sizeof(*memo), GFP_KERNEL_ACCOUNT);
+
+		if (!memo)
+			return -ENOMEM;
+		if (cmpxchg(&f->memo, NULL, memo))
+			kfree(memo);
+	}
+	for (;;) {
+		dead = mq_topic_dead(f->topic);
+		slots = wait_for_slots(pipe, nonblock);
+		if (slots < 0) {
+			ret = slots;
+			break;
+		}
+		if (f->keeps_pos && mutex_lock_killable(&f->rlock)) {
+			ret = -EINTR;
+			break;
+		}
+		ret = mq_file_several(f) ?
+			splice_several(f, ppos, pipe, len, slots, flags) :
+			splice_one(f, ppos, pipe, len, slots, flags);
+		/* VFS stores the position only after it has unlocked us. */
+		if (f->keeps_pos) {
+			if (ret > 0 && !sendfile_pipe(pipe))
+				in->f_pos = *ppos;
+			mutex_unlock(&f->rlock);
+		}
+		if (ret != -EAGAIN)
+			break;
+		ret = dead ? -ENODEV : nonblock ? -EAGAIN : 0;
+		if (ret)
+			break;
+		/* No wait holds the pipe's lock. */
+		pipe_unlock(pipe);
+		ret = mq_reader_wait(f, &wait, &waiting);
+		pipe_lock(pipe);
+		if (ret)
+			break;
+	}
+	mq_reader_wait_end(f, &wait, waiting);
+	return ret;
+}
