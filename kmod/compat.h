@@ -86,4 +86,13 @@
 #define inode_just_drop		generic_delete_inode
 #endif
 
+/* --- netlink.c ------------------------------------------------------------ */
+
+/* v6.6 7288dd2fd488: a dump's attributes are in its struct genl_info. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define mq_dump_attrs(cb)	(genl_dumpit_info(cb)->attrs)
+#else
+#define mq_dump_attrs(cb)	(genl_dumpit_info(cb)->info.attrs)
+#endif
+
 #endif /* _MQ_COMPAT_H */

@@ -9,6 +9,7 @@
  * no name of anything, so the only error is ENOENT.
  */
 #include <linux/errno.h>
+#include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/overflow.h>
 #include <linux/string.h>
@@ -106,7 +107,7 @@ static u64 take_unit(struct part *p)
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(units); i++) {
 		size_t n = strlen(units[i].name);
 
 		if (p->len >= n && !memcmp(p->s, units[i].name, n)) {
