@@ -72,8 +72,8 @@ static int check_rings(const struct mq_config *c, struct netlink_ext_ack *extack
 	u64 max = mq_memory_max();
 
 	/* Within these limits no sum or product below overflows 64 bits. */
-	BUILD_BUG_ON(MQ_MAX_RING_MESSAGES > U64_MAX / sizeof(struct mq_entry) / MQ_MAX_PARTITIONS);
-	BUILD_BUG_ON(MQ_MAX_RING_BYTES > U64_MAX / MQ_MAX_PARTITIONS / 4);
+	BUILD_BUG_ON(U64_MAX / sizeof(struct mq_entry) / MQ_MAX_PARTITIONS < MQ_MAX_RING_MESSAGES);
+	BUILD_BUG_ON(U64_MAX / MQ_MAX_PARTITIONS / 4 < MQ_MAX_RING_BYTES);
 
 	if (!is_power_of_2(c->ring_bytes))
 		return mq_bad(extack, attrs, MQ_A_TOPIC_RING_BYTES, -EINVAL,

@@ -5,7 +5,6 @@
 #include <linux/rcupdate.h>
 #include <net/genetlink.h>
 #include "fs.h"
-#include "hook.h"
 #include "memory.h"
 #include "netlink.h"
 #include "topic.h"
@@ -17,12 +16,9 @@ static int __init mq_init(void)
 	err = mq_memory_init();
 	if (err)
 		return err;
-	err = mq_hook_init();
-	if (err)
-		return err;
 	err = mq_topics_init();
 	if (err)
-		goto err_hook;
+		return err;
 	err = mq_fs_init();
 	if (err)
 		goto err_topics;
@@ -36,8 +32,6 @@ err_fs:
 	mq_fs_exit();
 err_topics:
 	mq_topics_exit();
-err_hook:
-	mq_hook_exit();
 	rcu_barrier();
 	return err;
 }
@@ -54,7 +48,6 @@ static void __exit mq_exit(void)
 	mq_netlink_exit();
 	mq_fs_exit();
 	mq_topics_exit();
-	mq_hook_exit();
 	rcu_barrier();
 }
 

@@ -17,6 +17,11 @@
 
 struct mq_partition;
 
+/* What this module can do: MQ_IOC_FEATURES, and netlink's module-get. */
+#define MQ_FEATURES	(MQ_FEATURE_SPLICE | MQ_FEATURE_LINE | MQ_FEATURE_RECORD | \
+			 MQ_FEATURE_ATTRS | MQ_FEATURE_PARTITIONS | \
+			 MQ_FEATURE_HOLD_READERS | MQ_FEATURE_PERSISTENT)
+
 /**
  * struct mq_config - what a topic can be created with or changed to
  * @set: bit MQ_A_TOPIC_* of each member that is given
@@ -100,8 +105,8 @@ struct mq_topic {
 	u64 start_position;
 	bool persistent;
 
-	struct mutex change_lock;
-	struct mutex lock;
+	struct mutex change_lock;	/* a whole change */
+	struct mutex lock;		/* its moment; open, delete */
 	bool dead;
 	unsigned int nr_partitions;
 	struct xarray partitions;
@@ -180,6 +185,7 @@ int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
 
 static inline bool mq_topic_dead(const struct mq_topic *topic)
 {
+	/* Pairs with the store-release in mq_topic_delete(). */
 	return smp_load_acquire(&topic->dead);
 }
 
