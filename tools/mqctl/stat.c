@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/* mqctl stat: counters of topics and partitions. */
+#include <string.h>
+
+#include <mq/netlink.h>
+
+#include "mqctl.h"
+#include "nl.h"
+
+struct stat_args {
+	struct table_opts table;
+	bool by_partition;
+};
+
+static void stat_option(void *ctx, const struct opt *opt, const char *value, bool on)
+{
+	struct stat_args *args = ctx;
+
+	(void)on;
+	if (!strcmp(opt->name, "by-partition"))
+		args->by_partition = true;
+	else if (!table_option(&args->table, opt))
+		args->table.columns = value;
+}
+
+static void print_partitions(const struct command *cmd, const struct table_opts *opts,
+			     const struct answers *answers)
+{
+	struct nlattr *tb[ATTR_TYPE_MAX], *stats[ATTR_TYPE_MAX];
+	struct table *table = table_new(cmd, opts, "partitions", &partition_attrs, ATTR_STAT);
+	int err;
+
+	for (size_t i = 0; i < answers->count; i++) {
+		err = attr_parse(&partition_attrs, answers->msgs[i], tb, stats);
+		if (err)
+			die("an answer that cannot be read: %s", nl_geterror(err));
+		table_add(table, tb, stats);
+	}
+	table_print(table);
+}
+
+static bool ask_partitions(const struct topic_ref *ref, struct answers *answers)
+{
+	bool one = ref && ref->partition >= 0, ok;
+	struct request req;
+
+	request_init(&req, &partition_attrs, MQ_CMD_PARTITION_GET, one ? 0 : NLM_F_DUMP);
+	if (ref)
+		request_put_name(&req, MQ_A_PARTITION_TOPIC, ref->name);
+	if (one && nla_put_u32(req.msg, MQ_A_PARTITION_INDEX, ref->partition))
+		die("out of memory");
+	req.answer = answers_add;
+	req.ctx = answers;
+	ok = request_send(&req);
+	request_free(&req);
+	return ok;
+}
+
+static bool ask_topics(const struct topic_ref *ref, struct answers *answers)
+{
+	struct request req;
+	bool ok;
+
+	request_init(&req, &topic_attrs, MQ_CMD_TOPIC_GET, ref ? 0 : NLM_F_DUMP);
+	if (ref)
+		request_put_name(&req, MQ_A_TOPIC_NAME, ref->name);
+	req.answer = answers_add;
+	req.ctx = answers;
+	ok = request_send(&req);
+	request_free(&req);
+	return ok;
+}
+
+static int stat_run(const struct command *cmd, int argc, char **argv)
+{
+	struct answers answers = { 0 };
+	struct stat_args args = { 0 };
+	struct topic_ref topic, *ref = NULL;
+	int first;
+	bool ok;
+
+	first = parse_operands(cmd, argc, argv, stat_option, &args, 0, 1);
+	if (first < argc) {
+		ref = &topic;
+		topic_operand(cmd, argv[first], ref);
+	}
+	if (args.by_partition || (ref && ref->partition >= 0)) {
+		ok = ask_partitions(ref, &answers);
+		if (ok)
+			print_partitions(cmd, &args.table, &answers);
+	} else {
+		ok = ask_topics(ref, &answers);
+		if (ok)
+			print_topics(cmd, &args.table, &answers, ATTR_STAT);
+	}
+	answers_free(&answers);
+	return ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+static const struct opt stat_opts[] = {
+	{ "by-partition", 'p', false, NULL, "one line a partition, with its offsets", NULL },
+	{ NULL, 0, false, NULL, NULL, NULL }
+};
+
+const struct command cmd_stat = {
+	.name = "stat", .operands = "[TOPIC[@N]]",
+	.summary = "Show counters of topics and partitions",
+	.opts = stat_opts,
+	.table = true,
+	.run = stat_run,
+};
