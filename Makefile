@@ -73,7 +73,7 @@ cflags = -std=gnu11 -Wall -Wextra -Werror $(CFLAGS) -Iuapi -isystem build/kselft
 	-DMQ_VERSION='"$(mq-version)"' -pthread
 nl-cflags = $(shell pkg-config --cflags libnl-genl-3.0)
 # Every program is offered all of them; the linker takes what is used.
-libs = -Wl,--as-needed $(shell pkg-config --libs libnl-genl-3.0 smartcols json-c liburing) -lm
+libs = -Wl,--as-needed $(shell pkg-config --libs libnl-genl-3.0 smartcols json-c liburing cmocka) -lm
 
 # tools/NAME/*.c is build/bin/NAME
 tool-names := $(filter-out vm.d checks,$(sort $(patsubst tools/%/,%,$(dir $(wildcard tools/*/*.c)))))
