@@ -306,7 +306,7 @@ static bool add(struct produce *p, const char *data, size_t len)
 	}
 	if (p->has_producer)
 		p->sequence++;
-	if (!batch_append(&p->batch, data, len, p->attrs.data, p->attrs.len))
+	if (!batch_add(&p->batch, data, len, p->attrs.data, p->attrs.len))
 		die("out of memory");
 	/* The newline belongs to the message where lines are messages. */
 	if (line) {

@@ -62,7 +62,7 @@ bool attr_add_header(struct buffer *buf, const char *name, size_t name_len,
 	return ok;
 }
 
-bool batch_append(struct batch *batch, const void *payload, size_t len,
+bool batch_add(struct batch *batch, const void *payload, size_t len,
 	       const void *attrs, size_t attr_len)
 {
 	struct mq_record record = { .len = len, .attr_len = attr_len };

@@ -35,7 +35,7 @@ struct batch {
 
 #define BATCH_IOV	5
 
-bool batch_append(struct batch *batch, const void *payload, size_t len,
+bool batch_add(struct batch *batch, const void *payload, size_t len,
 	       const void *attrs, size_t attr_len);
 /* Completes the header and lists the parts for writev(); returns the total. */
 size_t batch_iov(struct batch *batch, uint32_t partition, struct iovec iov[BATCH_IOV]);
