@@ -95,6 +95,9 @@ build/obj/%.o: %.c Makefile | deps
 	@echo "  CC      $@"
 	$(Q)$(CC) $(cflags) $(nl-cflags) -I$(<D) -MMD -MP -c -o $@ $<
 
+# Runs a source of the module in user space.
+build/obj/selftests/name_parse_unit.o: cflags += -Iselftests/shim
+
 build/obj/selftests/helpers/%32.o: selftests/helpers/%32.c Makefile | deps
 	@mkdir -p $(@D)
 	@echo "  CC      $@"

@@ -142,20 +142,10 @@ static struct file_system_type mq_fs_type;
  * mq_fs_topic_changed() - show changed permissions on a topic's inodes
  * @topic: the topic, whose mode, uid or gid netlink has changed
  *
- * A changed mode does to the topic's ACL what chmod(2) does.
- *
  * Context: the topic's change_lock. Sleeps.
  */
 void mq_fs_topic_changed(struct mq_topic *topic)
 {
-	struct posix_acl *acl = posix_acl_dup(topic->acl);
-
-	/*
-	 * A few bytes, and the mode stands already: an ACL that goes on allowing
-	 * more than it is worse than to wait for memory.
-	 */
-	if (acl && !__posix_acl_chmod(&acl, GFP_KERNEL | __GFP_NOFAIL, topic->mode))
-		store_perms(topic, topic->mode, topic->uid, topic->gid, acl);
 	iterate_supers_type(&mq_fs_type, show_perms_everywhere, topic);
 }
 
