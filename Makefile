@@ -4,6 +4,7 @@
 # make deps       install what is missing (Debian 12; the others call it)
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
+# make bench      what a message costs, in instructions   B="OPTION..." for mqbench
 # make shell      a shell in a VM with the module loaded
 # make check      static checks                      C="NAME..." only those
 # make install    module, tools, headers, mount unit into DESTDIR
@@ -148,6 +149,10 @@ test: all
 
 shell: all
 	tools/vm -k $(KVER) -i
+
+# The guest's clock counts instructions, so that runs can be compared.
+bench: all
+	tools/vm -k $(KVER) -I -t 60m -- mqbench $(B)
 
 check: deps
 	tools/check $(C)
