@@ -17,6 +17,7 @@
 
 static struct mqt_case *cases, **last_case = &cases;
 struct mqt_shared *mqt;
+void *volatile bad_ptr = (void *)8;
 
 void mqt_register(struct mqt_case *c)
 {

@@ -92,7 +92,10 @@ bool mqt_expect_mem(const char *file, int line, const char *what, const void *go
 
 /* All return whether they hold. */
 #define expect(cond)								\
-	({ bool ok_ = !!(cond); if (!ok_) fail("not so: %s", #cond); ok_; })
+	({ bool ok_ = !!(cond);							\
+	   if (!ok_)								\
+		fail("not so: %s", #cond);					\
+	   ok_; })
 #define expect_eq(got, want)							\
 	mqt_expect_eq(__FILE__, __LINE__, #got " == " #want, (long long)(got), (long long)(want))
 /* A system call returns @want. */
@@ -118,7 +121,9 @@ void sleep_ms(unsigned int ms);
 #define wait_until(cond, seconds)						\
 	({ uint64_t end_ = now_ns() + (seconds) * 1000000000ULL; bool ok_;	\
 	   while (!(ok_ = !!(cond)) && now_ns() < end_) sleep_ms(5);		\
-	   if (!ok_) fail("not within %d s: %s", (int)(seconds), #cond); ok_; })
+	   if (!ok_)								\
+		fail("not within %d s: %s", (int)(seconds), #cond);		\
+	   ok_; })
 
 /* --- processes and calls that wait: mqtest.c -------------------------------- */
 
@@ -132,6 +137,8 @@ bool child_ok(pid_t pid, int seconds);
 bool sleeps_in(pid_t tid, long nr, int seconds);
 /* Memory shared with children. Zeroed. */
 void *shared_alloc(size_t len);
+/* Where no memory is; the compiler does not know. */
+extern void *volatile bad_ptr;
 
 /* A system call in a thread, for calls that wait. */
 struct async {
