@@ -17,7 +17,7 @@
 #include <linux/pagemap.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include "append.h"
@@ -31,6 +31,18 @@
 static struct mq_ring *append_ring(struct mq_log *log, unsigned int i)
 {
 	return i == 0 ? &log->data : i == 1 ? &log->index : &log->attrs;
+}
+
+static u64 writer_cgroup(void)
+{
+	u64 id = 0;
+
+#ifdef CONFIG_CGROUPS
+	rcu_read_lock();
+	id = cgroup_id(task_dfl_cgroup(current));
+	rcu_read_unlock();
+#endif
+	return id;
 }
 
 static unsigned int fresh_count(const struct list_head *list)
@@ -57,6 +69,8 @@ void mq_append_init(struct mq_append *a, struct mq_topic *topic, struct file *fi
 	u32 stamp = READ_ONCE(topic->stamp);
 	struct nlattr *nla = (struct nlattr *)a->stamp;
 	unsigned int i;
+	u32 uid;
+	u64 id;
 
 	a->pid = task_tgid_nr(current);
 	a->uid = from_kuid(&init_user_ns, file->f_cred->euid);
@@ -74,14 +88,16 @@ void mq_append_init(struct mq_append *a, struct mq_topic *topic, struct file *fi
 	if (stamp & MQ_STAMP_UID) {
 		nla->nla_type = MQ_ATTR_WRITER_UID;
 		nla->nla_len = NLA_HDRLEN + sizeof(u32);
-		put_unaligned(from_kuid(&init_user_ns, current_euid()), (u32 *)nla_data(nla));
+		uid = from_kuid(&init_user_ns, current_euid());
+		memcpy(nla_data(nla), &uid, sizeof(uid));
 		a->stamp_len += NLA_ALIGN(nla->nla_len);
 		nla = (struct nlattr *)(a->stamp + a->stamp_len);
 	}
 	if (stamp & MQ_STAMP_CGROUP) {
 		nla->nla_type = MQ_ATTR_WRITER_CGROUP;
 		nla->nla_len = NLA_HDRLEN + sizeof(u64);
-		put_unaligned(mq_current_cgroup_id(), (u64 *)nla_data(nla));
+		id = writer_cgroup();
+		memcpy(nla_data(nla), &id, sizeof(id));
 		a->stamp_len += NLA_ALIGN(nla->nla_len);
 	}
 }
@@ -178,6 +194,37 @@ static int make_room(struct mq_partition *p, struct mq_bounds *b, u64 count,
 	return MQ_STEP_DONE;
 }
 
+static int look(struct mq_partition *p, const struct mq_append *a, struct mq_bounds *b,
+		u64 *dropped)
+{
+	u64 attrs = a->attr_bytes + (u64)a->count * a->stamp_len;
+
+	*b = p->log.b;
+	if (unlikely(READ_ONCE(p->topic->dead)))
+		return -ENODEV;
+	if (unlikely(READ_ONCE(p->topic->paused)))
+		return MQ_STEP_FULL;
+	/* File positions are signed. */
+	if (unlikely(b->head_pos > S64_MAX - a->bytes || b->head_off > S64_MAX - a->count))
+		return -EFBIG;
+	return make_room(p, b, a->count, a->bytes, attrs, dropped);
+}
+
+/**
+ * mq_append_look() - could a write be prepared now? Nothing is changed.
+ * @p: the partition; its log's lock is held
+ * @a: the write
+ *
+ * Return: MQ_STEP_DONE, MQ_STEP_FULL, or an error of mq_append_prepare().
+ */
+int mq_append_look(struct mq_partition *p, const struct mq_append *a)
+{
+	struct mq_bounds b;
+	u64 dropped;
+
+	return look(p, a, &b, &dropped);
+}
+
 /**
  * mq_append_prepare() - make room and memory for a write
  * @p: the partition; its log's lock is held
@@ -189,29 +236,20 @@ static int make_room(struct mq_partition *p, struct mq_bounds *b, u64 count,
  */
 int mq_append_prepare(struct mq_partition *p, struct mq_append *a)
 {
-	u64 attrs = a->attr_bytes + (u64)a->count * a->stamp_len;
 	struct mq_log *log = &p->log;
-	struct mq_bounds b = log->b;
-	u64 end[3], dropped;
 	bool memory = false;
+	struct mq_bounds b;
+	u64 end[3], dropped;
 	unsigned int i;
 	int step;
 
-	if (unlikely(READ_ONCE(p->topic->dead)))
-		return -ENODEV;
-	if (unlikely(READ_ONCE(p->topic->paused)))
-		return MQ_STEP_FULL;
-	/* File positions are signed. */
-	if (unlikely(b.head_pos > S64_MAX - a->bytes || b.head_off > S64_MAX - a->count))
-		return -EFBIG;
-
-	step = make_room(p, &b, a->count, a->bytes, attrs, &dropped);
+	step = look(p, a, &b, &dropped);
 	if (step != MQ_STEP_DONE)
 		return step;
 
 	end[0] = b.head_pos + a->bytes;
 	end[1] = (b.head_off + a->count) * ENTRY_SIZE;
-	end[2] = b.head_attr + attrs;
+	end[2] = b.head_attr + a->attr_bytes + (u64)a->count * a->stamp_len;
 	for (i = 0; i < 3; i++) {
 		a->need[i] = mq_ring_need(append_ring(log, i), end[i]);
 		memory |= a->need[i] > a->have[i];
@@ -226,18 +264,19 @@ int mq_append_prepare(struct mq_partition *p, struct mq_append *a)
 	}
 	for (i = 0; i < 3; i++) {
 		struct mq_ring *ring = append_ring(log, i);
+		int err;
 
 		if (likely((s64)(end[i] - ring->entered) <= 0))
 			continue;
-		/* A page lent since we counted takes one chunk more. */
-		if (mq_ring_enter(ring, end[i], &a->fresh[i])) {
-			a->need[i] = mq_ring_need(ring, end[i]);
-			a->have[i] = fresh_count(&a->fresh[i]);
-			return MQ_STEP_MEMORY;
-		}
+		err = mq_ring_enter(ring, end[i], &a->fresh[i]);
 		a->have[i] = fresh_count(&a->fresh[i]);
 		if (READ_ONCE(ring->nr_lent))
 			schedule_delayed_work(&p->reap, HZ);
+		/* A page was lent since we counted: that takes one chunk more. */
+		if (err) {
+			a->need[i] = mq_ring_need(ring, end[i]);
+			return MQ_STEP_MEMORY;
+		}
 	}
 	return MQ_STEP_DONE;
 }
@@ -389,9 +428,14 @@ static bool copy_payload(struct mq_log *log, struct mq_append *a)
 	return false;
 }
 
-/* Is each message of the payload in the ring one line, with its newline and no other? */
-static bool whole_lines(struct mq_log *log, const struct mq_append *a)
+/**
+ * mq_append_whole_lines() - is each message one line, with its newline and no other?
+ * @p: the partition; its log's lock is held
+ * @a: the write, its payload copied
+ */
+bool mq_append_whole_lines(struct mq_partition *p, const struct mq_append *a)
 {
+	struct mq_log *log = &p->log;
 	u64 pos = log->b.head_pos;
 	u32 i;
 
@@ -413,7 +457,7 @@ static int append_locked(struct mq_partition *p, struct mq_append *a)
 		return step;
 	if (a->bytes && !copy_payload(&p->log, a))
 		return MQ_STEP_FAULT;
-	if (unlikely(a->lines) && !whole_lines(&p->log, a))
+	if (unlikely(a->lines) && !mq_append_whole_lines(p, a))
 		return -EINVAL;
 	mq_append_commit(p, a);
 	return MQ_STEP_DONE;

@@ -83,6 +83,8 @@ enum mq_step {
 	MQ_STEP_FAULT,		/* the caller's memory has to be faulted in */
 };
 
+bool mq_append_whole_lines(struct mq_partition *p, const struct mq_append *a);
+int mq_append_look(struct mq_partition *p, const struct mq_append *a);
 int mq_append_prepare(struct mq_partition *p, struct mq_append *a);
 int mq_append_refill(struct mq_partition *p, struct mq_append *a);
 void mq_append_commit(struct mq_partition *p, struct mq_append *a);

@@ -367,6 +367,8 @@ int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
 		goto out;
 	}
 
+	if (!(c->set & ~(BIT_ULL(MQ_A_TOPIC_NAME) | BIT_ULL(MQ_A_TOPIC_ID))))
+		goto out;
 	mq_topic_wake_all(topic);
 	if (c->set & (BIT_ULL(MQ_A_TOPIC_MODE) | BIT_ULL(MQ_A_TOPIC_UID) |
 		      BIT_ULL(MQ_A_TOPIC_GID)))

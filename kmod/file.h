@@ -184,6 +184,8 @@ int mq_durable_wait(struct mq_partition *p, u64 end, bool interruptible);
 int mq_dev_fsync(struct file *filp, loff_t start, loff_t end, int datasync);
 
 /* ioctl.c */
+void mq_file_cursor_now(struct mq_file *f, struct mq_cursor *c, struct mq_place *at);
+int mq_file_stat(struct mq_file *f, struct mq_stat *st);
 long mq_dev_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 
 #endif /* _MQ_FILE_H */

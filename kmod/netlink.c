@@ -45,9 +45,10 @@ struct mq_dump {
 /*
  * Changing something needs the capability in the initial user namespace, of
  * both the sender and the socket's opener: topics are the machine's, so root of
- * a user namespace is nobody here; and a socket that a privileged process opened
- * is worth nothing to who inherited it, nor one of an unprivileged process to a
- * privileged one that is made to write to it.
+ * a user namespace is nobody here; a socket that a privileged process opened is
+ * worth nothing to who inherited it; and who makes a privileged process write to
+ * a socket of his gains nothing (unless that addresses the message to the kernel
+ * itself: then it means to speak netlink, and its own rights count).
  */
 static int may_change(struct sk_buff *skb, struct genl_info *info)
 {

@@ -2,7 +2,7 @@
 /*
  * Where reading starts, and lseek.
  */
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>
 #include "file.h"
 #include "name.h"
 

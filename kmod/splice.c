@@ -6,10 +6,12 @@
  * before the call returns); pipe_lock() does nothing for it, and once it was
  * used, a call belongs to a sendfile that has moved bytes already.
  */
+#include <linux/fs.h>
+#include <linux/mutex.h>
+#include <linux/wait.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/sched/signal.h>
 #include <linux/splice.h>
-#include <linux/wait.h>
 #include "file.h"
 #include "hook.h"
 

@@ -361,6 +361,7 @@ static struct mq_topic *make(const struct mq_config *c, struct netlink_ext_ack *
 	topic->persistent = c->persistent;
 	mutex_init(&topic->change_lock);
 	mutex_init(&topic->lock);
+	mutex_init(&topic->span_lock);
 	xa_init(&topic->partitions);
 	init_waitqueue_head(&topic->rwait);
 	topic->max_message_bytes = c->max_message_bytes;

@@ -74,6 +74,7 @@ struct mq_config {
  *	it. Protects what is not marked otherwise.
  * @dead: deleted; set under @lock and every partition's log lock once, so that
  *	a writer that holds a log lock and saw it clear appends before the delete
+ * @span_lock: held over the log locks of a batch that spans partitions
  * @nr_partitions: partitions in @partitions; grows only (store-release)
  * @partitions: struct mq_partition by number; never removed while referenced
  * @rwait: readers of files that stand for all partitions
@@ -107,6 +108,7 @@ struct mq_topic {
 
 	struct mutex change_lock;	/* a whole change */
 	struct mutex lock;		/* its moment; open, delete */
+	struct mutex span_lock;
 	bool dead;
 	unsigned int nr_partitions;
 	struct xarray partitions;
