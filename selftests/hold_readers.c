@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Who holds on a hold=readers topic, from when, until when. */
+#define _GNU_SOURCE
+#include "mqtest.h"
+
+#define FULL	4
+
+static char kib[1024];
+
+static const char *new_topic(void)
+{
+	return topic_new(.ring_bytes = 4096, .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
+}
+
+static int writer(const char *t)
+{
+	return topic_open(t, "", O_WRONLY | O_NONBLOCK);
+}
+
+static void fill(int fd, int n)
+{
+	while (n--)
+		need_ret(write(fd, kib, sizeof(kib)), sizeof(kib));
+}
+
+/* Number of messages that still fit. */
+static int room(int fd)
+{
+	int n = 0;
+
+	while (n < 100 && write(fd, kib, sizeof(kib)) == sizeof(kib))
+		n++;
+	return n;
+}
+
+TEST(holder_readonly, "a file opened read-only holds from its open on; its close releases")
+{
+	const char *t = new_topic();
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY);
+
+	expect(file_stat(rd).flags & MQ_STAT_HOLDING);
+	expect_eq(room(fd), FULL);
+	expect_eq(partition_state(t, 0).held_offset, 0);
+	close(rd);
+	expect_eq(room(fd), 100);	/* nobody holds */
+	expect_eq(partition_state(t, 0).held_offset, FULL + 100);
+}
+
+TEST(holder_close_wakes, "the close of the last holder wakes the waiting writer")
+{
+	const char *t = new_topic();
+	int fd = writer(t), wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
+	struct async a;
+	pid_t pid;
+
+	expect_eq(room(fd), FULL);
+	async_write(&a, wr, kib, sizeof(kib));
+	expect_waits(&a);
+	close(rd);
+	need(async_end(&a, SOON));
+	expect_eq(a.ret, 1024);
+	/* The death of the process that holds does it, too. */
+	pid = fork();
+	if (!pid) {
+		topic_open(t, "", O_RDONLY);
+		pause();
+	}
+	wait_until(topic_counters(t).readers == 1, SOON);
+	expect_eq(room(fd), 0);
+	async_write(&a, wr, kib, sizeof(kib));
+	expect_waits(&a);
+	kill(pid, SIGKILL);
+	need(async_end(&a, SOON));
+	expect_eq(a.ret, 1024);
+	child_wait(pid, SOON);
+}
+
+TEST(holder_skip, "a file with overrun=skip holds nothing")
+{
+	const char *t = new_topic();
+	int fd = writer(t), rd = topic_open(t, "+overrun=skip", O_RDONLY);
+	int rw = topic_open(t, "+overrun=skip", O_RDWR | O_NONBLOCK);
+	char got[2048];
+
+	expect(!(file_stat(rd).flags & MQ_STAT_HOLDING));
+	fill(fd, 2);
+	need_ret(read(rd, got, sizeof(got)), 1024);
+	need_ret(read(rw, got, sizeof(got)), 1024);
+	expect_eq(room(fd), 100);
+	need_ret(read(rd, got, sizeof(got)), 1024);
+	expect_eq(file_stat(rd).lost_messages, 102 - FULL - 1);
+}
+
+TEST(holder_rdwr, "a read-write file holds from its first read on")
+{
+	const char *t = new_topic();
+	int rw = topic_open(t, "", O_RDWR | O_NONBLOCK);
+	char got[2048];
+
+	expect(!(file_stat(rw).flags & MQ_STAT_HOLDING));
+	expect_eq(room(rw), 100);
+	expect_err(read(rw, got, sizeof(got)), ENOBUFS);	/* the first read */
+	need_ret(read(rw, got, sizeof(got)), 1024);
+	expect(file_stat(rw).flags & MQ_STAT_HOLDING);
+	expect(room(rw) <= 1);
+	expect_eq(room(rw), 0);
+	need_eq(lseek(rw, 0, SEEK_END), file_stat(rw).head_position);
+	expect_eq(room(rw), FULL);
+	close(rw);
+	rw = writer(t);
+	expect_eq(room(rw), 100);
+}
+
+TEST(holder_options, "from=newest holds only what comes after it")
+{
+	const char *t = new_topic();
+	int fd = writer(t), rd;
+
+	fill(fd, 10);
+	rd = topic_open(t, "+from=newest", O_RDONLY);
+	expect_eq(room(fd), FULL);
+	expect_eq(partition_state(t, 0).held_offset, 10);
+	close(rd);
+	rd = topic_open(t, "", O_RDONLY);
+	expect_eq(room(fd), 0);
+	need_eq(lseek(rd, 0, SEEK_END), 14 * 1024);
+	expect_eq(room(fd), FULL);
+}
+
+TEST(holder_seek, "a seek forward releases, a seek back holds what is still there")
+{
+	const char *t = new_topic();
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY);
+	struct mq_seek seek;
+
+	expect_eq(room(fd), FULL);
+	need_eq(lseek(rd, 2048, SEEK_SET), 2048);
+	need_eq(lseek(rd, 0, SEEK_SET), 0);
+	expect_eq(room(fd), 0);
+	need_eq(lseek(rd, 1024 + 1, SEEK_SET), 1025);	/* in the second: it is held whole */
+	expect_eq(room(fd), 1);
+	need_ret(file_seek(rd, MQ_SEEK_OFFSET, 3, &seek), 0);
+	expect_eq(room(fd), 2);
+	need_ret(file_seek(rd, MQ_SEEK_NEWEST, 0, &seek), 0);
+	expect_eq(room(fd), FULL);
+	need_ret(file_seek(rd, MQ_SEEK_OLDEST, 0, &seek), 0);
+	expect_eq(room(fd), 0);
+}
+
+TEST(holder_partly, "a message of which part was read is held until the rest is read, too")
+{
+	const char *t = new_topic();
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+	char got[2048];
+
+	expect_eq(room(fd), FULL);
+	need_ret(read(rd, got, 1023), 1023);
+	expect_eq(room(fd), 0);
+	need_ret(read(rd, got, 10), 1);
+	need_ret(read(rd, got, 10), 10);	/* of the next: the first is surely read */
+	expect_eq(room(fd), 1);
+}
+
+TEST(holder_slowest, "the slowest of several readers decides")
+{
+	const char *t = new_topic();
+	int fd = writer(t), a = topic_open(t, "", O_RDONLY), b = topic_open(t, "", O_RDONLY);
+	int rec = topic_open(t, "+format=record", O_RDONLY | O_NONBLOCK);
+	static uint64_t buf[1024];
+	struct rec r[16];
+
+	expect_eq(room(fd), FULL);
+	need_eq(lseek(a, 0, SEEK_END), 4096);
+	expect_eq(room(fd), 0);
+	need_eq(lseek(b, 2048, SEEK_SET), 2048);
+	expect_eq(room(fd), 0);		/* the record reader is at 0 */
+	need_eq(batch_parse(buf, read(rec, buf, sizeof(buf)), r, 16, NULL), 4);
+	expect_err(read(rec, buf, sizeof(buf)), EAGAIN);
+	expect_eq(room(fd), 2);
+	close(b);
+	expect_eq(room(fd), 2);		/* a is at 4 */
+	expect_eq(file_stat(a).lost_messages + file_stat(rec).lost_messages, 0);
+}
+
+TEST(holder_dup, "a dup keeps holding after the original's close")
+{
+	const char *t = new_topic();
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY), copy = dup(rd);
+
+	expect_eq(room(fd), FULL);
+	close(rd);
+	expect_eq(room(fd), 0);
+	close(copy);
+	expect_eq(room(fd), 100);
+}
+
+TEST(holder_pread, "a pread elsewhere neither holds nor releases")
+{
+	const char *t = new_topic();
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+	char got[2048];
+
+	expect_eq(room(fd), FULL);
+	need_ret(pread(rd, got, sizeof(got), 3072), 1024);
+	need_ret(pread(rd, got, sizeof(got), 2048), 1024);
+	expect_eq(room(fd), 0);
+	need_ret(read(rd, got, sizeof(got)), 1024);
+	need_ret(read(rd, got, sizeof(got)), 1024);
+	expect(room(fd) >= 1);
+}
+
+TEST(holder_switched_on, "hold=readers switched on binds the readers that are open already")
+{
+	const char *t = topic_new(.ring_bytes = 4096, .set = MQT(OVERFLOW));
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY);
+
+	fill(fd, 2);
+	need(topic_set(t, .hold = MQ_HOLD_READERS));
+	expect_eq(room(fd), FULL - 2);
+	close(rd);
+	expect_eq(room(fd), 100);
+}
+
+TEST(holder_idle_end, "a reader that waits at the end holds nothing but gets everything")
+{
+	const char *t = new_topic();
+	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
+	unsigned int wrong = 0;
+	char got[2048];
+	pid_t pid = fork();
+
+	if (!pid) {
+		for (int i = 0; i < 500; i++) {
+			pattern_fill(kib, sizeof(kib), i);
+			if (write(wr, kib, sizeof(kib)) != sizeof(kib))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 500; i++) {
+		need_ret(read(rd, got, sizeof(got)), 1024);
+		wrong += !pattern_ok(got, 1024, i);
+	}
+	expect(child_ok(pid, SOON));
+	expect_eq(wrong, 0);
+	expect_eq(file_stat(rd).lost_messages, 0);
+}
