@@ -76,6 +76,10 @@ nl-cflags = $(shell pkg-config --cflags libnl-genl-3.0)
 # Every program is offered all of them; the linker takes what is used.
 libs = -Wl,--as-needed $(shell pkg-config --libs libnl-genl-3.0 smartcols json-c liburing cmocka) -lm
 
+# Files appear whole or not at all, even to another make or a VM.
+obj-out = -MMD -MP -MT $@ -MF $(@:.o=.d) -o $@.$$$$
+put = && mv $@.$$$$ $@
+
 # tools/NAME/*.c is build/bin/NAME
 tool-names := $(filter-out vm.d checks,$(sort $(patsubst tools/%/,%,$(dir $(wildcard tools/*/*.c)))))
 tool-bins := $(addprefix build/bin/,$(tool-names))
@@ -94,7 +98,7 @@ all: deps module tools tests
 build/obj/%.o: %.c Makefile | deps
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	$(Q)$(CC) $(cflags) $(nl-cflags) -I$(<D) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(cflags) $(nl-cflags) -I$(<D) $(obj-out) -c $< $(put)
 
 # Runs a source of the module in user space.
 build/obj/selftests/name_parse_unit.o: cflags += -Iselftests/shim
@@ -102,30 +106,30 @@ build/obj/selftests/name_parse_unit.o: cflags += -Iselftests/shim
 build/obj/selftests/helpers/%32.o: selftests/helpers/%32.c Makefile | deps
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	$(Q)$(CC) -m32 $(cflags) -Iselftests -MMD -MP -c -o $@ $<
+	$(Q)$(CC) -m32 $(cflags) -Iselftests $(obj-out) -c $< $(put)
 
 build/obj/selftests/helpers/%.o: selftests/helpers/%.c Makefile | deps
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	$(Q)$(CC) $(cflags) $(nl-cflags) -Iselftests -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(cflags) $(nl-cflags) -Iselftests $(obj-out) -c $< $(put)
 
 define tool-rule
 build/bin/$(1): $(patsubst %.c,build/obj/%.o,$(wildcard tools/$(1)/*.c))
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	$$(Q)$$(CC) $$(cflags) $$(LDFLAGS) -o $$@ $$^ $$(libs)
+	$$(Q)$$(CC) $$(cflags) $$(LDFLAGS) -o $$@.$$$$$$$$ $$^ $$(libs) $$(put)
 endef
 $(foreach name,$(tool-names),$(eval $(call tool-rule,$(name))))
 
 build/selftests/helpers/%32: build/obj/selftests/helpers/%32.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	$(Q)$(CC) -m32 $(cflags) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) -m32 $(cflags) $(LDFLAGS) -o $@.$$$$ $^ $(put)
 
 build/selftests/%: build/obj/selftests/%.o $(test-common:%.c=build/obj/%.o)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	$(Q)$(CC) $(cflags) $(LDFLAGS) -o $@ $^ $(libs)
+	$(Q)$(CC) $(cflags) $(LDFLAGS) -o $@.$$$$ $^ $(libs) $(put)
 
 .SECONDARY:
 -include $(shell find build/obj -name '*.d' 2>/dev/null)
