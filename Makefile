@@ -142,14 +142,8 @@ deps:
 demo: all
 	tools/demo -k $(KVER)
 
-# The list of tests that passed outlives the VM in build/out.
 test: all
-	@mkdir -p build/out
-	@rm -f build/out/results
-	@status=0; tools/vm -k $(KVER) -t 45m -- selftests/run $(T) || status=$$?; \
-	if [ "$(T)" ]; then exit $$status; fi; \
-	selftests/contract-check build/out/results || status=1; \
-	exit $$status
+	@selftests/vm-run -k $(KVER) $(T)
 
 shell: all
 	tools/vm -k $(KVER) -i
