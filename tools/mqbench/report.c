@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <libsmartcols.h>
+#include <libsmartcols/libsmartcols.h>
 
 #include "bench.h"
 
