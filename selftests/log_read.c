@@ -368,7 +368,7 @@ TEST(read_sizes, "fstat, FIONREAD and fdinfo say end, readable bytes, position, 
 	expect_eq(fdinfo_u64(rd, "mq-lost"), 0);
 	for (int i = 0; i < 16; i++)
 		sprintf(id + 2 * i, "%02x", ms.topic_id[i]);
-	expect(fdinfo(rd, "mq-id", got, sizeof(got)) && !strcmp(got, id));
+	expect(fdinfo(rd, "mq-topic-id", got, sizeof(got)) && !strcmp(got, id));
 }
 
 TEST(read_stale, "a buffer keeps what was behind the message, nothing foreign appears in it")
