@@ -226,54 +226,40 @@ static int check_fixed(const struct mq_topic *t, const struct mq_config *c,
 }
 
 /*
- * Mode and owner. An ACL keeps in step with the mode as chmod(2) keeps it, which
- * takes an allocation: the only thing here that can fail, and nothing is
- * changed then.
+ * The ACL that goes with a new mode, as chmod(2) makes it: made beforehand, for
+ * it takes an allocation. Nobody else changes the ACL under the change_lock.
  */
-static int change_perm(struct mq_topic *topic, const struct mq_config *c)
+static int make_acl(const struct mq_topic *topic, const struct mq_config *c,
+		    struct posix_acl **acl)
 {
-	struct posix_acl *old = NULL, *acl = NULL;
-	int err;
+	*acl = NULL;
+	if (!given(c, MQ_A_TOPIC_MODE) || !topic->acl)
+		return 0;
+	*acl = posix_acl_dup(topic->acl);
+	return __posix_acl_chmod(acl, GFP_KERNEL, c->mode);
+}
 
-again:
+/* Mode and owner; leaves what @acl replaces in it. */
+static void apply_perms(struct mq_topic *topic, const struct mq_config *c,
+			struct posix_acl **acl)
+{
 	spin_lock(&topic->perm_lock);
-	if (given(c, MQ_A_TOPIC_MODE) && topic->acl != old) {
-		/* There is an ACL, or another one than before. */
-		posix_acl_release(old);
-		posix_acl_release(acl);
-		old = posix_acl_dup(topic->acl);
-		spin_unlock(&topic->perm_lock);
-		acl = posix_acl_dup(old);
-		if (acl) {
-			err = __posix_acl_chmod(&acl, GFP_KERNEL, c->mode);
-			if (err) {
-				posix_acl_release(old);
-				return err;
-			}
-		}
-		goto again;
-	}
 	if (given(c, MQ_A_TOPIC_MODE)) {
 		topic->mode = c->mode;
-		swap(topic->acl, acl);
+		swap(topic->acl, *acl);
 	}
 	if (given(c, MQ_A_TOPIC_UID))
 		topic->uid = c->uid;
 	if (given(c, MQ_A_TOPIC_GID))
 		topic->gid = c->gid;
 	spin_unlock(&topic->perm_lock);
-	posix_acl_release(old);
-	posix_acl_release(acl);
-	return 0;
 }
 
 /* The moment of the change; under topic->lock. */
 static int apply(struct mq_topic *t, const struct mq_config *c,
-		 struct mq_partition **parts, struct netlink_ext_ack *extack,
-		 struct nlattr **attrs)
+		 struct mq_partition **parts, struct posix_acl **acl,
+		 struct netlink_ext_ack *extack, struct nlattr **attrs)
 {
-	int err;
-
 	if (t->dead) {
 		NL_SET_ERR_MSG(extack, "the topic was deleted");
 		return -ENODEV;
@@ -282,9 +268,6 @@ static int apply(struct mq_topic *t, const struct mq_config *c,
 	    (atomic_read(&t->readers) || atomic_read(&t->writers)))
 		return mq_bad(extack, attrs, MQ_A_TOPIC_FRAMING, -EBUSY,
 			      "framing is fixed while a file of the topic is open");
-	err = change_perm(t, c);
-	if (err)
-		return err;
 
 	if (given(c, MQ_A_TOPIC_FRAMING))
 		WRITE_ONCE(t->framing, c->framing);
@@ -300,6 +283,7 @@ static int apply(struct mq_topic *t, const struct mq_config *c,
 		WRITE_ONCE(t->paused, c->paused);
 	if (given(c, MQ_A_TOPIC_SYNC_TIMEOUT))
 		WRITE_ONCE(t->sync_timeout, c->sync_timeout);
+	apply_perms(t, c, acl);
 	if (parts)
 		mq_topic_add_partitions(t, parts, c->partitions);
 	return 0;
@@ -325,6 +309,7 @@ int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
 {
 	const struct mq_config *c = config;
 	struct mq_partition **parts = NULL;
+	struct posix_acl *acl = NULL;
 	unsigned int from;
 	int err;
 
@@ -341,7 +326,7 @@ int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
 		if (err)
 			goto out;
 	}
-	err = check_owner(c, extack, attrs);
+	err = check_owner(c, extack, attrs) ?: make_acl(topic, c, &acl);
 	if (err)
 		goto out;
 
@@ -359,7 +344,7 @@ int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
 	}
 
 	mutex_lock(&topic->lock);
-	err = apply(topic, c, parts, extack, attrs);
+	err = apply(topic, c, parts, &acl, extack, attrs);
 	mutex_unlock(&topic->lock);
 	if (err) {
 		if (parts)
@@ -375,6 +360,7 @@ int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
 		mq_fs_topic_changed(topic);
 	mq_netlink_notify(topic, MQ_CMD_TOPIC_CHANGED_NTF);
 out:
+	posix_acl_release(acl);
 	mutex_unlock(&topic->change_lock);
 	return err;
 }

@@ -67,8 +67,9 @@ struct mq_config {
  * @name, @id, @minor, @created: constant
  * @ring_bytes, @ring_messages, @attr_bytes, @start_offset, @start_position,
  *	@persistent: geometry, constant
- * @change_lock: held over a whole change, the notice to netlink included, so that
- *	events come in the order of the changes; taken by no data path
+ * @change_lock: held over a whole change, by netlink or by chmod and the like, the
+ *	notice to netlink included, so that events come in the order of the changes;
+ *	taken by no data path. Inside of an inode's lock.
  * @lock: held for the moment in which a change takes effect, and by open and
  *	delete: a file opened before a change is seen by it, one opened after sees
  *	it. Protects what is not marked otherwise.
@@ -82,8 +83,9 @@ struct mq_config {
  * @readers, @writers: open files; raised under @lock (mq_topic_open())
  * @max_message_bytes, @framing, @overflow, @hold, @stamp, @paused,
  *	@sync_timeout: read without a lock (READ_ONCE), written under @lock
- * @perm_lock: protects what follows it; innermost
- * @mode, @uid, @gid, @acl: permissions; shown by all inodes
+ * @perm_lock: protects what follows it, for readers; innermost
+ * @mode, @uid, @gid, @acl: permissions; shown by all inodes. Written under
+ *	@change_lock and @perm_lock.
  * @event_lock: protects the next three; innermost
  * @event_lost, @event_overruns: not announced yet
  * @event_time: when the last overrun event was sent, jiffies
