@@ -18,7 +18,8 @@
  * the security module's: it answers for them without a handler.
  */
 const struct xattr_handler *mq_xattr_handlers[] = {
-	mq_acl_xattr_handler,
+	mq_acl_xattr_access,
+	mq_acl_xattr_default,
 	NULL
 };
 

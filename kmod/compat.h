@@ -37,11 +37,13 @@
 #define get_inode_acl		get_acl
 #define mq_set_acl_arg		inode
 #define mq_set_acl_inode(arg)	(arg)
-#define mq_acl_xattr_handler	(&posix_acl_access_xattr_handler)
+#define mq_acl_xattr_access	(&posix_acl_access_xattr_handler)
+#define mq_acl_xattr_default	(&posix_acl_default_xattr_handler)
 #else
 #define mq_set_acl_arg		dentry
 #define mq_set_acl_inode(arg)	d_inode(arg)
-#define mq_acl_xattr_handler	NULL
+#define mq_acl_xattr_access	NULL
+#define mq_acl_xattr_default	NULL
 #endif
 
 /* v6.6 0d72b92883c6: generic_fillattr() gets the request mask. */
