@@ -390,10 +390,15 @@ void mq_append_commit(struct mq_partition *p, struct mq_append *a)
  */
 void mq_append_wake(struct mq_partition *p)
 {
-	/* Pairs with the barrier in mq_wait_begin(): head, barrier, queue here; queue, barrier, head there. */
+	/*
+	 * Pairs with the barriers in mq_reader_wait() and mq_dev_poll(): head,
+	 * barrier, queue here; queue, barrier, head there.
+	 */
 	smp_mb();
+	/* After that barrier. */
 	if (waitqueue_active(&p->rwait))
 		wake_up_interruptible_poll(&p->rwait, EPOLLIN | EPOLLRDNORM);
+	/* After that barrier. */
 	if (waitqueue_active(&p->topic->rwait))
 		wake_up_interruptible_poll(&p->topic->rwait, EPOLLIN | EPOLLRDNORM);
 }

@@ -163,7 +163,7 @@ static __poll_t mq_dev_poll(struct file *filp, struct poll_table_struct *table)
 		poll_wait(filp, mq_file_rwait(f), table);
 	if (filp->f_mode & FMODE_WRITE)
 		poll_wait(filp, &p->wwait, table);
-	/* Pairs with the barriers in mq_append_wake() and mq_hold_move(): queue here, state there. */
+	/* Queue, barrier, state here; state, barrier, queue in mq_append_wake(), mq_hold_move(). */
 	smp_mb();
 
 	if (mq_topic_dead(f->topic))
@@ -171,11 +171,12 @@ static __poll_t mq_dev_poll(struct file *filp, struct poll_table_struct *table)
 	if (filp->f_mode & FMODE_READ) {
 		if (mq_file_grow(f))
 			events |= EPOLLERR;
-		nr = smp_load_acquire(&f->nr);
+		nr = mq_file_cursors(f);
 		for (i = 0; i < nr; i++)
 			events |= poll_cursor(f, mq_file_cursor(f, i));
 	}
-	if ((filp->f_mode & FMODE_WRITE) && (poll_requested_events(table) & (EPOLLOUT | EPOLLWRNORM)) &&
+	if ((filp->f_mode & FMODE_WRITE) &&
+	    (poll_requested_events(table) & (EPOLLOUT | EPOLLWRNORM)) &&
 	    mq_append_room(p, READ_ONCE(f->topic->max_message_bytes)))
 		events |= EPOLLOUT | EPOLLWRNORM;
 	return events;

@@ -56,11 +56,10 @@ int mq_durable_wait(struct mq_partition *p, u64 end, bool interruptible)
 	return err;
 }
 
-/**
- * mq_dev_fsync() - everything in the topic now, whoever wrote it, is durable
- *
- * On a memory topic the unfinished line is appended; then -EINVAL, for nothing
- * there is ever durable.
+/*
+ * fsync: everything in the topic now, whoever wrote it, is durable. On a memory
+ * topic the unfinished line is appended; then -EINVAL, for nothing there is
+ * ever durable.
  */
 int mq_dev_fsync(struct file *filp, loff_t start, loff_t end, int datasync)
 {

@@ -57,7 +57,7 @@ struct mq_memo {
  * Owned by the struct file; made by open, freed by release.
  *
  * @topic: referenced
- * @filp: the file
+ * @filp: the file; owns this
  * @partition: number of the partition it stands for, or -1 for the topic
  * @record: format=record
  * @skip: overrun=skip
@@ -89,21 +89,21 @@ struct mq_file {
 	bool skip;
 	bool keeps_pos;
 
-	spinlock_t lock;
-	struct mutex rlock;
-	struct mutex memo_lock;
+	spinlock_t lock;	/* the cursors' places */
+	struct mutex rlock;	/* readers of a read-write file */
+	struct mutex memo_lock;	/* memo */
 	struct mq_cursor first;
 	struct xarray more;
 	unsigned int nr;
 	bool until_end;
-	struct mutex grow;
+	struct mutex grow;	/* adding cursors */
 	unsigned int turn;
 	unsigned int sticky;
 	struct mq_memo *memo;
 	atomic64_t lost;
 	atomic64_t overruns;
 
-	struct mutex wlock;
+	struct mutex wlock;	/* the unfinished line */
 	char *line;
 	size_t line_len;
 	size_t line_size;
@@ -124,6 +124,13 @@ static inline bool mq_file_several(const struct mq_file *f)
 static inline struct mq_cursor *mq_file_cursor(struct mq_file *f, unsigned int n)
 {
 	return n ? xa_load(&f->more, n) : &f->first;
+}
+
+/* Number of cursors, all of which mq_file_cursor() finds. */
+static inline unsigned int mq_file_cursors(const struct mq_file *f)
+{
+	/* Pairs with the store-release in mq_file_grow(). */
+	return smp_load_acquire(&f->nr);
 }
 
 /* The queue on which its readers wait. */

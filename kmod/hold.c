@@ -202,6 +202,7 @@ void mq_room_wait_end(struct mq_partition *p, struct mq_room_wait *wait)
  */
 void mq_room_wake(struct mq_partition *p)
 {
+	/* After the caller's barrier. */
 	if (waitqueue_active(&p->wwait))
 		wake_up_interruptible_poll(&p->wwait, EPOLLOUT | EPOLLWRNORM);
 }

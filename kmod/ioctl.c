@@ -121,7 +121,7 @@ int mq_file_stat(struct mq_file *f, struct mq_stat *st)
 		    (READ_ONCE(topic->framing) == MQ_FRAMING_LINE ? MQ_STAT_LINE : 0) |
 		    (f->record ? MQ_STAT_RECORD : 0) |
 		    (READ_ONCE(topic->paused) ? MQ_STAT_PAUSED : 0);
-	nr = smp_load_acquire(&f->nr);
+	nr = mq_file_cursors(f);
 	for (i = 0; i < nr; i++)
 		add_cursor(f, mq_file_cursor(f, i), st);
 	st->lost_messages = atomic64_read(&f->lost);
@@ -175,7 +175,7 @@ static long ioctl_fionread(struct mq_file *f, void __user *arg)
 	err = mq_file_grow(f);
 	if (err)
 		return err;
-	nr = smp_load_acquire(&f->nr);
+	nr = mq_file_cursors(f);
 	for (i = 0; i < nr; i++) {
 		struct mq_cursor *c = mq_file_cursor(f, i);
 		struct mq_bounds b;

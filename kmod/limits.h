@@ -3,17 +3,18 @@
 #ifndef _MQ_LIMITS_H
 #define _MQ_LIMITS_H
 
+#include <linux/bits.h>
 #include <linux/sizes.h>
 
 #define MQ_MAX_PARTITIONS	1024U	/* partitions of a topic */
 #define MQ_MAX_TOPICS		65536U	/* default of max_topics; one minor each */
-#define MQ_MAX_MINORS		(1U << 20)
+#define MQ_MAX_MINORS		BIT(20)
 
 #define MQ_MIN_RING_BYTES	4096ULL
-#define MQ_MAX_RING_BYTES	(1ULL << 40)
+#define MQ_MAX_RING_BYTES	BIT_ULL(40)
 #define MQ_DEF_RING_BYTES	SZ_4M
 #define MQ_MIN_RING_MESSAGES	64ULL
-#define MQ_MAX_RING_MESSAGES	(1ULL << 32)
+#define MQ_MAX_RING_MESSAGES	BIT_ULL(32)
 #define MQ_DEF_RING_MESSAGES	32768ULL
 #define MQ_DEF_MAX_MESSAGE	SZ_1M
 #define MQ_MAX_MESSAGE		SZ_1G	/* so that lengths and sums fit */
@@ -23,7 +24,7 @@
 #define MQ_MAX_SMALL_ATTR	255U	/* tags, names, ids */
 #define MQ_MAX_HEADER_VALUE	65000U
 
-/* What one write call on a line topic takes at a time; also the atomic unit between writers on one file. */
+/* What a write on a line topic stages at a time. */
 #define MQ_LINE_CHUNK		SZ_64K
 
 /* Pages of one chunk of a ring: 64 KiB at the most, and at least 16 chunks a ring. */

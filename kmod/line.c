@@ -216,7 +216,7 @@ ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *
 		staged = old + len;
 		done = flush_lines(f, staged, mode, end, &err);
 		if (err) {
-			/* Take back what was not appended: all, or what follows the old unfinished line. */
+			/* Take back what was not appended: it counts as not written. */
 			size_t written = done > old ? done - old : 0;
 
 			iov_iter_revert(from, len - written);

@@ -87,10 +87,11 @@ void mq_log_bounds(const struct mq_log *log, struct mq_bounds *b)
  * @log: the log
  * @off: lowest offset that was copied
  *
- * Pairs with the full barrier after the tail's move in mq_log_evict_to().
+ * Pairs with the full barrier after the tail's move in evict_to().
  */
 bool mq_log_valid_from(const struct mq_log *log, u64 off)
 {
+	/* Copy, barrier, tail here; tail, barrier, overwrite in evict_to(). */
 	smp_rmb();
 	return READ_ONCE(log->b.tail_off) <= off;
 }
@@ -100,10 +101,11 @@ bool mq_log_valid_from(const struct mq_log *log, u64 off)
  * @log: the log
  * @pos: lowest position that was copied
  *
- * Pairs with the full barrier after the tail's move in mq_log_evict_to().
+ * Pairs with the full barrier after the tail's move in evict_to().
  */
 bool mq_log_pos_valid(const struct mq_log *log, u64 pos)
 {
+	/* Copy, barrier, tail here; tail, barrier, overwrite in evict_to(). */
 	smp_rmb();
 	return READ_ONCE(log->b.tail_pos) <= pos;
 }

@@ -47,11 +47,11 @@ struct mq_bounds {
  *
  * A reader copies a snapshot of @b (mq_log_bounds()), copies what lies within
  * it, and checks with mq_log_valid_from() that the tail has not passed what it
- * copied. A writer moves the tail (mq_log_evict_to()), then a full barrier, then
+ * copied. A writer moves the tail (evict_to()), then a full barrier, then
  * looks at page counts and overwrites.
  */
 struct mq_log {
-	struct mutex lock;
+	struct mutex lock;	/* writers */
 	seqcount_mutex_t seq;
 	struct mq_bounds b;
 	struct mq_ring data;

@@ -333,7 +333,7 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 	ret = mq_file_grow(f);
 	if (ret)
 		return ret;
-	nr = smp_load_acquire(&f->nr);
+	nr = mq_file_cursors(f);
 	for (i = 0; i < nr; i++) {
 		unsigned int n = (turn + i) % nr;
 		struct mq_cursor *c = mq_file_cursor(f, n);

@@ -21,7 +21,7 @@ int mq_file_grow(struct mq_file *f)
 	unsigned int nr = mq_topic_partitions(f->topic);
 	int err = 0;
 
-	if (f->partition >= 0 || smp_load_acquire(&f->nr) == nr)
+	if (f->partition >= 0 || mq_file_cursors(f) == nr)
 		return 0;
 
 	mutex_lock(&f->grow);
@@ -43,7 +43,7 @@ int mq_file_grow(struct mq_file *f)
 		}
 		if (f->filp->f_mode & FMODE_READ)
 			atomic_inc(&c->part->readers);
-		/* Pairs with the load-acquire above and in the readers' loops. */
+		/* Pairs with the load-acquire in mq_file_cursors(). */
 		smp_store_release(&f->nr, f->nr + 1);
 	}
 	mutex_unlock(&f->grow);

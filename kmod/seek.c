@@ -84,7 +84,7 @@ static int seek_all(struct mq_file *f, int from, u64 value, u64 *off, u64 *pos)
 	err = mq_file_grow(f);
 	if (err)
 		return err;
-	nr = smp_load_acquire(&f->nr);
+	nr = mq_file_cursors(f);
 	*off = 0;
 	*pos = 0;
 	for (i = 0; i < nr; i++) {

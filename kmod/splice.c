@@ -40,7 +40,7 @@ static bool sendfile_pipe(const struct pipe_inode_info *pipe)
 	return !pipe->files;
 }
 
-/* Pages of the ring, referenced. The caller checks afterwards that they are still the right ones. */
+/* Pages of the ring, referenced; the caller checks afterwards that they are the right ones. */
 static void lend_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned int max,
 		       struct splice_pages *sp)
 {
@@ -63,7 +63,7 @@ static void lend_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned
 		len -= seg;
 	}
 	rcu_read_unlock();
-	/* Reference, barrier, tail here; tail, barrier, count in evict_to(). */
+	/* Reference, barrier, tail here; tail, barrier (evict_to()), count (mq_ring_enter()). */
 	smp_mb();
 }
 
@@ -240,7 +240,7 @@ static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode
 	ret = mq_file_grow(f);
 	if (ret)
 		return ret;
-	nr = smp_load_acquire(&f->nr);
+	nr = mq_file_cursors(f);
 	for (i = 0; i < nr; i++) {
 		unsigned int n = (turn + i) % nr;
 		struct mq_cursor *c = mq_file_cursor(f, n);
