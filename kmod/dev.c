@@ -55,9 +55,14 @@ static int start_reading(struct mq_file *f, const struct mq_name *name)
 		err = mq_file_start(f, c, name->from, name->value);
 		if (!err && name->until_end)
 			mq_place_newest(&c->part->log, &c->until);
-		/* A read-write file holds from its first read on. */
-		if (!err && !(f->filp->f_mode & FMODE_WRITE))
-			mq_reader_shows(f, c, &c->at);
+		if (err)
+			break;
+		mq_reader_shows(f, c, &c->at, false);
+		/* What was the oldest may have gone before it was held: now the oldest stays. */
+		if (c->holder.active && name->from != MQ_FROM_OFFSET) {
+			err = mq_file_start(f, c, name->from, name->value);
+			mq_reader_shows(f, c, &c->at, false);
+		}
 	}
 	return err;
 }
@@ -142,7 +147,7 @@ static __poll_t poll_cursor(struct mq_file *f, struct mq_cursor *c)
 	struct mq_place at;
 
 	mq_file_cursor_now(f, c, &at);
-	mq_reader_shows(f, c, &at);
+	mq_reader_shows(f, c, &at, false);
 	mq_log_bounds(&c->part->log, &b);
 	if (f->record ? at.off < b.tail_off : at.pos < b.tail_pos)
 		return EPOLLIN | EPOLLRDNORM | (f->skip ? 0 : EPOLLPRI | EPOLLERR);

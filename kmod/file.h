@@ -149,7 +149,8 @@ bool mq_place_at_offset(const struct mq_log *log, u64 off, struct mq_place *at);
 bool mq_place_advance(const struct mq_log *log, struct mq_place *at, u64 off, u64 pos);
 void mq_place_oldest(const struct mq_log *log, struct mq_place *at);
 void mq_place_newest(const struct mq_log *log, struct mq_place *at);
-void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
+void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at,
+		     bool reads);
 void mq_reader_read(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
 int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *at, bool own);
 bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at);

@@ -305,7 +305,7 @@ static ssize_t read_one(struct mq_file *f, struct kiocb *iocb, struct iov_iter *
 			return ret;
 	}
 	if (own)
-		mq_reader_shows(f, c, &at);
+		mq_reader_shows(f, c, &at, true);
 	do {
 		ret = read_from(f, c, &at, to);
 	} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, own)));
@@ -339,7 +339,7 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 		struct mq_cursor *c = mq_file_cursor(f, n);
 		struct mq_place at = mq_cursor_load(f, c);
 
-		mq_reader_shows(f, c, &at);
+		mq_reader_shows(f, c, &at, true);
 		do {
 			ret = read_from(f, c, &at, to);
 		} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, true)));

@@ -335,16 +335,18 @@ static u64 hold_at(const struct mq_file *f, const struct mq_place *at)
  * @f: its file
  * @c: its cursor
  * @at: where
+ * @reads: the call is a read: from the first one on a read-write file holds
  *
  * On a topic with hold=readers the partition holds from there on.
  */
-void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at)
+void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at,
+		     bool reads)
 {
 	if (likely(!(READ_ONCE(f->topic->hold) & MQ_HOLD_READERS)) || f->skip)
 		return;
 	if (READ_ONCE(c->holder.active)) {
 		mq_hold_move(c->part, &c->holder, hold_at(f, at));
-	} else {
+	} else if (reads || !(f->filp->f_mode & FMODE_WRITE)) {
 		c->holder.by_offset = f->record;
 		mq_hold(c->part, &c->holder, hold_at(f, at));
 	}

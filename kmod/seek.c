@@ -95,7 +95,7 @@ static int seek_all(struct mq_file *f, int from, u64 value, u64 *off, u64 *pos)
 		if (err)
 			return err;
 		mq_cursor_store(f, c, &at);
-		mq_reader_shows(f, c, &at);
+		mq_reader_shows(f, c, &at, false);
 		*off += at.off;
 		*pos += at.pos;
 	}
@@ -236,7 +236,7 @@ static loff_t seek_one(struct mq_file *f, loff_t offset, int whence)
 				return err;
 		}
 		mq_cursor_store(f, c, &at);
-		mq_reader_shows(f, c, &at);
+		mq_reader_shows(f, c, &at, false);
 	}
 	f->filp->f_pos = offset;
 	return offset;

@@ -204,7 +204,7 @@ static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_inf
 	if (ret)
 		return ret;
 	if (own)
-		mq_reader_shows(f, c, &at);
+		mq_reader_shows(f, c, &at, true);
 	while ((ret = splice_from(f, c, &at, pipe, len, slots, flags)) == -ENOBUFS) {
 		/* The sendfile ends here, uncorked; the next one tells the loss. */
 		if (later)
@@ -246,7 +246,7 @@ static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode
 		struct mq_cursor *c = mq_file_cursor(f, n);
 		struct mq_place at = mq_cursor_load(f, c);
 
-		mq_reader_shows(f, c, &at);
+		mq_reader_shows(f, c, &at, true);
 		do {
 			ret = splice_from(f, c, &at, pipe, len, slots, flags);
 		} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, true)));
