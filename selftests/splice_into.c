@@ -193,7 +193,7 @@ TEST(empty_pipe, "an empty pipe: 0 without writers, EAGAIN if it may not wait, e
 TEST(no_room, "a full topic: EAGAIN, ENOBUFS, ENODEV, and the pipe untouched")
 {
 	const char *t = topic_new(.ring_bytes = 65536, .hold = MQ_HOLD_READERS,
-				  .overflow = MQ_OVERFLOW_BLOCK);
+				  .set = MQT(OVERFLOW), .overflow = MQ_OVERFLOW_BLOCK);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), p[2], i, pid;
 	struct { ssize_t ret; int error; } *res = shared_alloc(sizeof(*res));
 

@@ -153,13 +153,12 @@ TEST(drained, "after delete splice and sendfile drain what is retained, then ENO
 TEST(in_socket, "topic deleted while a sendfile waits for its socket: it gets all that was retained")
 {
 	const char *t = topic_new(.ring_bytes = RING);
-	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), s[2], size = 4096;
+	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), s[2];
 	ssize_t *ret = shared_alloc(4096);
 	uint64_t pos;
 	pid_t pid;
 
-	need_ret(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
-	need_ret(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	sp_small_tcp_pair(s);
 	for (pos = 0; pos < 200000; pos += 1000)
 		sp_put(w, pos, 1000);
 	pid = sp_fork();
@@ -179,13 +178,12 @@ TEST(in_socket, "topic deleted while a sendfile waits for its socket: it gets al
 TEST(killed, "a process killed with pages in its sendfile: they come back")
 {
 	const char *t = topic_new(.ring_bytes = RING);
-	int w = topic_open(t, "", O_WRONLY), s[2], size = 4096, i;
+	int w = topic_open(t, "", O_WRONLY), s[2], i;
 	uint64_t pos = 0, end;
 	pid_t pid;
 
 	for (i = 0; i < 20; i++) {
-		need_ret(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
-		need_ret(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+		sp_small_tcp_pair(s);
 		pid = sp_fork();
 		if (!pid) {
 			int r = topic_open(t, "", O_RDONLY);

@@ -163,14 +163,13 @@ static void later_call(const char *point, uint64_t drop, bool all)
 		ssize_t ret;
 		int error;
 	} *res = shared_alloc(sizeof(*res));
-	int size = 4096;
 	struct setup s;
 	uint64_t sent;
 	ssize_t n;
 	pid_t pid;
 
 	set_up(&s, "", O_RDONLY);
-	need_ret(setsockopt(s.s[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	sp_small_tcp_pair(s.s);
 	pid = sp_fork();
 	if (!pid) {
 		res->ret = sendfile(s.s[0], s.r, NULL, BIG);

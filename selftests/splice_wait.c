@@ -215,7 +215,8 @@ TEST(into_topic_holds_nothing, "a splice that waits for room in a topic holds no
 
 	/* Everything is held: the ring takes 65536 bytes and then no more. */
 	res = shared_alloc(sizeof(*res));
-	t = topic_new(.ring_bytes = 65536, .overflow = MQ_OVERFLOW_BLOCK, .hold = MQ_HOLD_READERS);
+	t = topic_new(.ring_bytes = 65536, .set = MQT(OVERFLOW),
+		      .overflow = MQ_OVERFLOW_BLOCK, .hold = MQ_HOLD_READERS);
 	r = topic_open(t, "", O_RDONLY);
 	w = topic_open(t, "", O_WRONLY);
 	for (i = 0; i < 4; i++)
