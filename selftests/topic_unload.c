@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Unloading: refused while anything is left, and twenty times under traffic
+ * (faults.md D.21). Leaves the module loaded and mounted, as it was.
+ * TIMEOUT: 300
+ */
+#define _GNU_SOURCE
+#include <netlink/attr.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+#include "mqtest.h"
+
+#define CYCLES	20
+#define TOPICS	5
+
+static int unload(void)
+{
+	return syscall(SYS_delete_module, "mq", O_NONBLOCK);
+}
+
+static bool loaded(void)
+{
+	return !access("/sys/module/mq", F_OK);
+}
+
+static void load(void)
+{
+	struct utsname u;
+	char path[256];
+	int fd;
+
+	need_ret(uname(&u), 0);
+	snprintf(path, sizeof(path), "build/%s/mq.ko", u.release);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		skip("no %s: not the kernel that the module was built for", path);
+	need_ret(syscall(SYS_finit_module, fd, "", 0), 0);
+	close(fd);
+}
+
+static void mount_it(void)
+{
+	need_ret(mount("mq", MQ_DIR, "mq", 0, NULL), 0);
+}
+
+static void unmount_it(void)
+{
+	need_ret(umount2(MQ_DIR, MNT_DETACH), 0);
+}
+
+static bool mounted(void)
+{
+	struct stat dir, parent;
+
+	return !stat(MQ_DIR, &dir) && !stat("/dev", &parent) && dir.st_dev != parent.st_dev;
+}
+
+/* Whatever the test before left: one that is loaded, mounted once, and empty. */
+static void start_fresh(void)
+{
+	if (!loaded())
+		load();
+	if (!mounted())
+		mount_it();
+}
+
+/* It stays loaded, because of @why. */
+static void refused(const char *why)
+{
+	errno = 0;
+	if (unload() != -1 || errno != EWOULDBLOCK) {
+		fail("unloaded in spite of %s (%s)", why, mqt_errno(errno));
+		mqt_end();
+	}
+	expect(loaded());
+}
+
+TEST(refused_, "unloading is refused while a mount, a topic, a file or a dump is left")
+{
+	struct {
+		struct nlmsghdr nlh;
+		struct genlmsghdr genl;
+	} dump = {
+		.nlh.nlmsg_len = sizeof(dump),
+		.nlh.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		.genl.cmd = MQ_CMD_PARTITION_GET,
+		.genl.version = MQ_FAMILY_VERSION,
+	};
+	const char *t;
+	int fd, nl;
+
+	start_fresh();
+	refused("the mount");
+	t = topic_new(.ring_bytes = 4096, .partitions = 500);
+	fd = topic_open(t, "", O_RDWR);
+	unmount_it();
+	refused("an open file and its topic");
+	close(fd);
+	sleep_ms(200);
+	refused("a topic");
+
+	mount_it();
+	fd = topic_open(t, "", O_RDWR);
+	unmount_it();
+	nl = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
+	need(nl >= 0);
+	dump.nlh.nlmsg_type = nl_family();
+	need_ret(write(nl, &dump, sizeof(dump)), sizeof(dump));
+	need_eq(topic_del(t), 0);
+	sleep_ms(200);
+	refused("an open file of a deleted topic");
+	close(fd);
+	sleep_ms(500);
+	refused("a dump that was not read to its end");
+	close(nl);
+	wait_until(!unload(), SOON);
+	expect(!loaded());
+	start_fresh();
+}
+
+/* --- traffic ----------------------------------------------------------------- */
+
+struct traffic {
+	volatile int stop;
+	volatile unsigned int written, read, dumped, opened;
+};
+
+/* Opens what is there, on and on; what is not there is no error. */
+static void use(struct traffic *traffic, const char *options, int flags,
+		volatile unsigned int *count)
+{
+	static char buf[4096];
+	unsigned int i = 0;
+
+	while (!traffic->stop) {
+		char name[16];
+		int fd;
+
+		snprintf(name, sizeof(name), "unload-%u", i++ % TOPICS);
+		fd = topic_try_open(name, options, flags | O_NONBLOCK);
+		if (fd < 0) {
+			sleep_ms(1);
+			continue;
+		}
+		__atomic_add_fetch(&traffic->opened, 1, __ATOMIC_RELAXED);
+		for (int k = 0; k < 50; k++)
+			if ((flags == O_WRONLY ? write(fd, buf, 500) : read(fd, buf, 4096)) > 0)
+				++*count;
+		close(fd);
+	}
+}
+
+static void write_traffic(void *arg)
+{
+	struct traffic *traffic = arg;
+
+	use(traffic, "", O_WRONLY, &traffic->written);
+}
+
+static void read_traffic(void *arg)
+{
+	struct traffic *traffic = arg;
+
+	use(traffic, "", O_RDONLY, &traffic->read);
+}
+
+static void dump_traffic(void *arg)
+{
+	struct traffic *traffic = arg;
+
+	while (!traffic->stop) {
+		struct nl_sock *sk = nl_socket_alloc();
+		struct nl_msg *msg = nlmsg_alloc();
+		int family;
+
+		need(sk && msg);
+		need(!genl_connect(sk));
+		family = genl_ctrl_resolve(sk, MQ_FAMILY_NAME);
+		if (family > 0) {
+			genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, NLM_F_DUMP,
+				    MQ_CMD_TOPIC_GET, MQ_FAMILY_VERSION);
+			/* Every other one is left unread. */
+			if (nl_send_auto(sk, msg) > 0 && traffic->dumped & 1)
+				nl_recvmsgs_default(sk);
+			traffic->dumped++;
+		}
+		nlmsg_free(msg);
+		nl_socket_free(sk);
+		sleep_ms(1);
+	}
+}
+
+/* In a process of its own: the family has another number after each load. */
+static void make_topics(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < TOPICS; i++) {
+		struct nl_msg *msg = nl_request(MQ_CMD_TOPIC_NEW, 0);
+		uint64_t size = 16384 << i;
+		char name[16];
+
+		snprintf(name, sizeof(name), "unload-%d", i);
+		need(!nla_put_string(msg, MQ_A_TOPIC_NAME, name));
+		need(!nla_put(msg, MQ_A_TOPIC_RING_BYTES, sizeof(size), &size));
+		need_eq(nl_call(msg, NULL, NULL), 0);
+	}
+}
+
+static void delete_topics(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < TOPICS; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "unload-%d", i);
+		need_eq(topic_del(name), 0);
+	}
+}
+
+TEST_LIMIT(cycles, "20 times unloaded and loaded under traffic", 240)
+{
+	struct traffic *traffic = shared_alloc(sizeof(*traffic));
+	void (*who[])(void *) = { write_traffic, read_traffic, dump_traffic };
+	unsigned int tries = 0, seen = 0;
+	pid_t pids[3];
+
+	start_fresh();
+	for (int i = 0; i < 3; i++)
+		pids[i] = child_start(who[i], traffic);
+	for (int cycle = 0; cycle < CYCLES; cycle++) {
+		uint64_t end = now_ns() + SOON * 1000000000ULL;
+
+		need(child_ok(child_start(make_topics, NULL), SOON));
+		sleep_ms(100);
+		refused("its topics");
+		/* The mount goes under open files, the topics too. */
+		if (cycle & 1)
+			unmount_it();
+		need(child_ok(child_start(delete_topics, NULL), SOON));
+		if (!(cycle & 1))
+			unmount_it();
+		for (tries++; unload(); tries++) {
+			if (now_ns() > end) {
+				fail("cycle %d: still in use after %d s", cycle, SOON);
+				break;
+			}
+			sleep_ms(2);
+		}
+		expect(!loaded());
+		start_fresh();
+		expect(traffic->written > seen);
+		seen = traffic->written;
+	}
+	traffic->stop = 1;
+	for (int i = 0; i < 3; i++)
+		child_ok(pids[i], SOON);
+	note("%u opened, %u written, %u read, %u dumps, %u tries to unload", traffic->opened,
+	     traffic->written, traffic->read, traffic->dumped, tries);
+	expect(traffic->read > 0);
+	expect(traffic->dumped > CYCLES);
+}
+
+TEST(again, "afterwards it is loaded, mounted, and works")
+{
+	const char *t;
+	int fd;
+
+	start_fresh();
+	t = topic_new(.ring_bytes = 4096);
+	fd = topic_open(t, "", O_RDWR);
+	expect_ret(write(fd, "x", 1), 1);
+}
