@@ -74,7 +74,7 @@ static void __attribute__((noreturn)) explain_open(const struct topic_ref *ref,
 	if (!is_mounted(mq_dir()))
 		die("%s is not mounted: mount it by 'mount -t mq mq %s'", mq_dir(), mq_dir());
 	if (access(path, F_OK))
-		die("no such topic: 'mqctl topic list' shows the topics there are");
+		die("no topic has this name: 'mqctl topic list' shows the topics there are");
 	if (ref->partition >= 0) {
 		snprintf(path + n, sizeof(path) - n, "@%d", ref->partition);
 		if (access(path, F_OK))

@@ -91,16 +91,17 @@ static unsigned int type_at(const struct request *req, uint32_t offset)
 	return 0;
 }
 
-static const char *advice(const struct request *req)
+static const char *advice(const struct request *req, const struct attr *attr)
 {
 	switch (req->error) {
 	case EPERM:
-		return ": changing topics needs CAP_SYS_ADMIN, so run it as root";
+		return ": run it as root";
 	case ENOENT:
-		return ": 'mqctl topic list' shows the topics there are";
+		/* Not if it is the id or the partition that is wrong. */
+		return attr && attr != req->set->attrs ? "" :
+			": 'mqctl topic list' shows the topics there are";
 	case ENOMEM:
-		return ": the module's limit is its parameter max_memory"
-		       " ('mqctl version' shows it), or the memory is used up";
+		return ": 'mqctl version' shows the module's limit";
 	default:
 		return "";
 	}
@@ -112,7 +113,7 @@ static const char *reason(const struct request *req)
 	case EEXIST:
 		return "exists already";
 	case ENOENT:
-		return "no such topic";
+		return "no topic has this name";
 	case EBUSY:
 		return "in use: this cannot be changed (now)";
 	case EPERM:
@@ -148,7 +149,13 @@ static void explain(struct request *req, struct nlattr *attrs, int len)
 	}
 	msg = tb[NLMSGERR_ATTR_MSG] ? nla_get_string(tb[NLMSGERR_ATTR_MSG]) :
 	      tb[NLMSGERR_ATTR_MISS_TYPE] ? "missing" : reason(req);
-	say("%s%s%s", option, msg, advice(req));
+	/* "--ring-bytes 3M: ring-bytes is not": once is enough. */
+	if (option[0] && !strncmp(msg, attr->name, strlen(attr->name)) &&
+	    msg[strlen(attr->name)] == ' ') {
+		option[strlen(option) - 2] = '\0';
+		msg += strlen(attr->name);
+	}
+	say("%s%s%s", option, msg, advice(req, attr));
 }
 
 static int on_error(struct sockaddr_nl *from, struct nlmsgerr *err, void *arg)
