@@ -21,7 +21,7 @@ job() {
 }
 
 # --readonly, for else fio opens devices for writing, too, and then the driver keeps the
-# position. # fio's offset of a block is its position, for each block is a message.
+# position. fio's offset of a block is its position, for each block is a message.
 for engine in sync psync vsync pvsync io_uring libaio; do
 	mk_topic t --ring-bytes 4M
 	check "fio $engine: write 2000 blocks of 1000 bytes" job $engine "$t" --rw=write \
