@@ -243,7 +243,7 @@ static int wait_pid(pid_t pid, uint64_t end, int *status)
 	pid_t got;
 
 	for (;;) {
-		int64_t left = (end - now_ns()) / 1000000;
+		int64_t left = (int64_t)(end - now_ns()) / 1000000;
 
 		got = waitpid(pid, status, WNOHANG);
 		if (got || left <= 0)

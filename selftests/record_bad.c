@@ -36,10 +36,10 @@ static struct batch *good(void)
 
 static void refused(const char *what, const void *flat, size_t len)
 {
-	errno = 0;
 	ssize_t ret = write(at.fd, flat, len);
 
-	if (ret != -1 || errno != EINVAL)
+	/* E2BIG: larger than what is known, and not zero there. */
+	if (ret != -1 || (errno != EINVAL && !(errno == E2BIG && strstr(what, "_size = "))))
 		fail("%s: %zd (%s), expected EINVAL", what, ret, ret < 0 ? mqt_errno(errno) : "ok");
 }
 
