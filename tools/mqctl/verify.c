@@ -1,59 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * mqctl verify: reads partitions as records and checks what the log promises:
- * offsets and positions without gaps, checksums, times in order, attributes
- * well-formed, keys hashed right, and each producer's sequence numbers.
- */
+/* mqctl verify: reads partitions as records, has them checked, and tells. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <mq/netlink.h>
 
-#include "crc32c.h"
+#include "check.h"
 #include "mqctl.h"
-#include "murmur2.h"
 #include "nl.h"
-#include "ranges.h"
-#include "record.h"
-
-/* A producer's last message in this partition; in a tree by id. */
-struct producer {
-	uint64_t id;
-	uint64_t sequence;
-	uint32_t epoch;
-	uint32_t era;			/* of struct partition */
-};
-
-struct gap {
-	uint64_t producer;
-	uint64_t first;			/* sequence numbers that are missing */
-	uint64_t last;
-	uint64_t offset;		/* of the message after the gap */
-};
 
 struct partition {
 	struct topic_ref ref;
-	struct mq_stat start;		/* when it was opened */
 	int fd;
-	bool any;			/* last holds a message */
-	struct mq_entry last;
-	uint64_t first_offset;
-	uint64_t messages;
-	uint64_t bytes;
-	uint64_t lost;			/* by overruns while reading */
-	uint32_t era;			/* grows when messages were lost */
-	struct ranges missing;		/* no longer retained: no error */
-	struct ranges errors;
-	void *producers;
-	struct gap *gaps;
-	size_t gaps_n;
+	struct check check;
 };
 
 struct verify {
@@ -65,206 +30,6 @@ struct verify {
 	uint64_t bytes;
 	uint64_t findings;
 };
-
-/* The address tells findings apart: one text, one object. */
-static const char bad_crc[] = "the CRC-32C is wrong";
-static const char bad_offset[] = "missing, though nothing was overwritten";
-static const char bad_order[] = "the offset goes back";
-static const char bad_position[] = "the position is not the end of the message before";
-static const char bad_attr_position[] =
-	"the attribute position is not the end of the message before";
-static const char bad_time[] = "the timestamp goes back, and the clock was not set back";
-static const char bad_epoch[] = "the epoch goes back";
-static const char bad_length[] = "longer than the topic's max-message-bytes";
-static const char bad_flags[] = "the entry has unknown flags";
-static const char bad_key_flag[] = "the entry's key flag and the key attribute disagree";
-static const char bad_key_hash[] = "the entry's key hash is not the key's";
-static const char bad_sequence_alone[] = "a sequence number without a producer";
-static const char bad_producer_epoch[] = "a producer's epoch goes back";
-static const char bad_sequence_order[] = "a producer's sequence number stands twice or goes back";
-
-static void finding(struct partition *p, const struct mq_entry *e, const char *what)
-{
-	ranges_add(&p->errors, e->offset, e->offset, what);
-}
-
-static int by_id(const void *a, const void *b)
-{
-	const struct producer *left = a, *right = b;
-
-	return left->id < right->id ? -1 : left->id > right->id;
-}
-
-static struct producer *find_producer(struct partition *p, uint64_t id, bool *new)
-{
-	struct producer *producer = malloc(sizeof(*producer)), **found;
-
-	if (!producer)
-		die("out of memory");
-	*producer = (struct producer) { .id = id };
-	found = tsearch(producer, &p->producers, by_id);
-	if (!found)
-		die("out of memory");
-	*new = *found == producer;
-	if (!*new)
-		free(producer);
-	return *found;
-}
-
-static void add_gap(struct partition *p, uint64_t id, uint64_t first, uint64_t last,
-		    uint64_t offset)
-{
-	/* Grows by doubling: at each power of two. */
-	if (!(p->gaps_n & (p->gaps_n - 1))) {
-		p->gaps = reallocarray(p->gaps, p->gaps_n ? 2 * p->gaps_n : 1,
-				       sizeof(*p->gaps));
-		if (!p->gaps)
-			die("out of memory");
-	}
-	p->gaps[p->gaps_n++] = (struct gap) { id, first, last, offset };
-}
-
-/* Numbers count by one within a producer's epoch, in each partition. */
-static void check_sequence(struct partition *p, const struct mq_entry *e,
-			   const struct bytes *attrs)
-{
-	struct producer *producer;
-	uint64_t sequence;
-	uint32_t epoch;
-	bool new;
-
-	if (!attrs[MQ_ATTR_SEQUENCE].data)
-		return;
-	if (!attrs[MQ_ATTR_PRODUCER_ID].data) {
-		finding(p, e, bad_sequence_alone);
-		return;
-	}
-	sequence = attr_u64(&attrs[MQ_ATTR_SEQUENCE]);
-	epoch = attrs[MQ_ATTR_PRODUCER_EPOCH].data ? attr_u32(&attrs[MQ_ATTR_PRODUCER_EPOCH]) : 0;
-	producer = find_producer(p, attr_u64(&attrs[MQ_ATTR_PRODUCER_ID]), &new);
-	if (!new && epoch < producer->epoch) {
-		finding(p, e, bad_producer_epoch);
-		return;
-	}
-	if (!new && epoch == producer->epoch) {
-		if (sequence <= producer->sequence) {
-			finding(p, e, bad_sequence_order);
-			return;
-		}
-		/* Across messages that were overwritten there is nothing to say. */
-		if (sequence != producer->sequence + 1 && producer->era == p->era)
-			add_gap(p, producer->id, producer->sequence + 1, sequence - 1, e->offset);
-	}
-	producer->epoch = epoch;
-	producer->sequence = sequence;
-	producer->era = p->era;
-}
-
-static void check_attrs(struct partition *p, const struct message *msg)
-{
-	struct bytes attrs[MQ_ATTR_MAX + 1], *key = &attrs[MQ_ATTR_KEY];
-	const struct mq_entry *e = &msg->entry;
-	const char *why = message_attrs(msg, attrs);
-
-	if (why)
-		finding(p, e, why);
-	if (!key->data != !(e->flags & MQ_ENTRY_KEY))
-		finding(p, e, bad_key_flag);
-	else if (key->data && e->key_hash != murmur2(key->data, key->len))
-		finding(p, e, bad_key_hash);
-	check_sequence(p, e, attrs);
-}
-
-/* Messages between two that were read: overwritten meanwhile, or not there. */
-static void check_hole(struct partition *p, uint64_t first, uint64_t last)
-{
-	uint64_t hole = last - first + 1;
-	struct mq_stat st;
-
-	stat_topic(p->fd, &st);
-	if (hole <= st.lost_messages - p->lost) {
-		p->lost += hole;
-		ranges_add(&p->missing, first, last, NULL);
-	} else {
-		p->lost = st.lost_messages;
-		ranges_add(&p->errors, first, last, bad_offset);
-	}
-	p->era++;
-}
-
-static void check_entry(struct partition *p, const struct mq_entry *e)
-{
-	const struct mq_entry *last = &p->last;
-	const uint32_t known = MQ_ENTRY_KEY | MQ_ENTRY_CLOCK_BACK | MQ_ENTRY_SPLIT |
-			       MQ_ENTRY_UNFINISHED;
-
-	if (e->len > p->start.max_message_bytes)
-		finding(p, e, bad_length);
-	if (e->flags & ~known)
-		finding(p, e, bad_flags);
-	if (!p->any)
-		return;
-	if (e->offset <= last->offset) {
-		finding(p, e, bad_order);
-		return;
-	}
-	if (e->offset != last->offset + 1) {
-		check_hole(p, last->offset + 1, e->offset - 1);
-	} else {
-		if (e->position != last->position + last->len)
-			finding(p, e, bad_position);
-		if (e->attr_position != last->attr_position + last->attr_len)
-			finding(p, e, bad_attr_position);
-	}
-	if (e->timestamp < last->timestamp && !(e->flags & MQ_ENTRY_CLOCK_BACK))
-		finding(p, e, bad_time);
-	if (e->epoch < last->epoch)
-		finding(p, e, bad_epoch);
-}
-
-static void check_message(struct partition *p, const struct message *msg)
-{
-	const struct mq_entry *e = &msg->entry;
-	uint32_t crc;
-
-	if (!p->any) {
-		p->first_offset = e->offset;
-		if (e->offset < p->start.offset)
-			finding(p, e, bad_order);
-		else if (e->offset > p->start.offset)
-			check_hole(p, p->start.offset, e->offset - 1);
-	}
-	check_entry(p, e);
-	crc = crc32c(0, msg->payload, e->len);
-	if (crc32c(crc, msg->attrs, e->attr_len) != e->crc)
-		finding(p, e, bad_crc);
-	check_attrs(p, msg);
-	p->last = *e;
-	p->any = true;
-	p->messages++;
-	p->bytes += e->len;
-}
-
-static void check_batch(struct partition *p, const void *data, size_t len)
-{
-	struct batch_view view;
-	struct message msg;
-	const char *why;
-	int more;
-
-	why = batch_parse(&view, data, len);
-	if (why)
-		die("%s@%d: %s", p->ref.name, p->ref.partition, why);
-	if (view.head.partition != (uint32_t)p->ref.partition)
-		die("%s@%d: a batch of partition %u", p->ref.name, p->ref.partition,
-		    view.head.partition);
-	if (memcmp(view.head.topic_id, p->start.topic_id, MQ_TOPIC_ID_LEN))
-		die("%s@%d: a batch of another topic", p->ref.name, p->ref.partition);
-	while ((more = batch_next(&view, &msg)) > 0)
-		check_message(p, &msg);
-	if (more < 0)
-		die("%s@%d: a batch whose lengths do not add up", p->ref.name, p->ref.partition);
-}
 
 /* State of a topic or partition, without holding a writer back. */
 static void look_at(const struct topic_ref *ref, struct mq_stat *st)
@@ -296,12 +61,22 @@ static uint64_t ask_start_offset(const struct topic_ref *ref)
 	return start;
 }
 
+static uint64_t lost_messages(void *ctx)
+{
+	const struct partition *p = ctx;
+	struct mq_stat st;
+
+	stat_topic(p->fd, &st);
+	return st.lost_messages;
+}
+
 static void read_partition(struct partition *p, bool follow)
 {
 	struct read_buffer buf = { 0 };
 	struct mq_stat before;
 	struct pollfd pfd;
 	uint64_t start, next;
+	const char *why;
 	ssize_t n;
 
 	/* All that is there now must come. */
@@ -309,16 +84,20 @@ static void read_partition(struct partition *p, bool follow)
 	/* Skipping holds no writer back (hold=readers); losses are counted all the same. */
 	p->fd = open_topic(&p->ref, follow ? "+overrun=skip" : "+overrun=skip+until=end",
 			   O_RDONLY | O_NONBLOCK);
-	stat_topic(p->fd, &p->start);
-	p->lost = p->start.lost_messages;
+	stat_topic(p->fd, &p->check.start);
+	p->check.lost = p->check.start.lost_messages;
+	p->check.lost_messages = lost_messages;
+	p->check.ctx = p;
 	start = ask_start_offset(&p->ref);
-	if (p->start.offset > start)
-		ranges_add(&p->missing, start, p->start.offset - 1, NULL);
+	if (p->check.start.offset > start)
+		ranges_add(&p->check.missing, start, p->check.start.offset - 1, NULL);
 	pfd = (struct pollfd) { .fd = p->fd, .events = POLLIN };
 	while (!stopped) {
 		n = read_batch(p->fd, &buf);
 		if (n > 0) {
-			check_batch(p, buf.data, n);
+			why = check_batch(&p->check, buf.data, n);
+			if (why)
+				die("%s@%d: %s", p->ref.name, p->ref.partition, why);
 			continue;
 		}
 		if (!n || (errno == ENODEV && follow))
@@ -329,15 +108,10 @@ static void read_partition(struct partition *p, bool follow)
 			die("%s@%d: read: %s", p->ref.name, p->ref.partition, strerror(errno));
 	}
 	/* The last ones may be gone, too. */
-	next = p->any ? p->last.offset + 1 : p->start.offset;
+	next = p->check.any ? p->check.last.offset + 1 : p->check.start.offset;
 	if (!stopped && next < before.head_offset)
-		check_hole(p, next, before.head_offset - 1);
+		check_hole(&p->check, next, before.head_offset - 1);
 	free(buf.data);
-}
-
-static bool is_wrong(const struct partition *p)
-{
-	return p->errors.count || p->gaps_n;
 }
 
 static void print_range(const struct range *r, const struct partition *p, const char *what)
@@ -351,12 +125,12 @@ static void print_range(const struct range *r, const struct partition *p, const 
 
 static void print_text(const struct partition *p)
 {
-	for (size_t i = 0; i < p->missing.count; i++)
-		print_range(&p->missing.v[i], p, "no longer retained");
-	for (size_t i = 0; i < p->errors.count; i++)
-		print_range(&p->errors.v[i], p, p->errors.v[i].what);
-	for (size_t i = 0; i < p->gaps_n; i++) {
-		const struct gap *gap = &p->gaps[i];
+	for (size_t i = 0; i < p->check.missing.count; i++)
+		print_range(&p->check.missing.v[i], p, "no longer retained");
+	for (size_t i = 0; i < p->check.errors.count; i++)
+		print_range(&p->check.errors.v[i], p, p->check.errors.v[i].what);
+	for (size_t i = 0; i < p->check.gaps_n; i++) {
+		const struct gap *gap = &p->check.gaps[i];
 
 		printf("%s@%d: producer %" PRIu64 ": sequence %" PRIu64, p->ref.name,
 		       p->ref.partition, gap->producer, gap->first);
@@ -365,11 +139,11 @@ static void print_text(const struct partition *p)
 		printf(" missing before offset %" PRIu64 "\n", gap->offset);
 	}
 	printf("%s@%d: ", p->ref.name, p->ref.partition);
-	if (p->messages)
-		printf("offsets %" PRIu64 "-%" PRIu64 ", ", p->first_offset,
-		       (uint64_t)p->last.offset);
-	printf("%" PRIu64 " messages, %" PRIu64 " bytes: %s\n", p->messages, p->bytes,
-	       is_wrong(p) ? "WRONG" : "ok");
+	if (p->check.messages)
+		printf("offsets %" PRIu64 "-%" PRIu64 ", ", p->check.first_offset,
+		       (uint64_t)p->check.last.offset);
+	printf("%" PRIu64 " messages, %" PRIu64 " bytes: %s\n", p->check.messages, p->check.bytes,
+	       check_is_wrong(&p->check) ? "WRONG" : "ok");
 }
 
 static struct json_object *json_range(const struct range *r, bool with_what)
@@ -389,35 +163,35 @@ static void print_json(const struct partition *p)
 
 	json_object_object_add(object, "topic", json_object_new_string(p->ref.name));
 	json_object_object_add(object, "partition", json_object_new_int(p->ref.partition));
-	json_object_object_add(object, "messages", json_object_new_uint64(p->messages));
-	json_object_object_add(object, "bytes", json_object_new_uint64(p->bytes));
-	if (p->messages) {
+	json_object_object_add(object, "messages", json_object_new_uint64(p->check.messages));
+	json_object_object_add(object, "bytes", json_object_new_uint64(p->check.bytes));
+	if (p->check.messages) {
 		json_object_object_add(object, "first-offset",
-				       json_object_new_uint64(p->first_offset));
+				       json_object_new_uint64(p->check.first_offset));
 		json_object_object_add(object, "last-offset",
-				       json_object_new_uint64(p->last.offset));
+				       json_object_new_uint64(p->check.last.offset));
 	}
 	array = json_object_new_array();
-	for (size_t i = 0; i < p->missing.count; i++)
-		json_object_array_add(array, json_range(&p->missing.v[i], false));
+	for (size_t i = 0; i < p->check.missing.count; i++)
+		json_object_array_add(array, json_range(&p->check.missing.v[i], false));
 	json_object_object_add(object, "not-retained", array);
 	array = json_object_new_array();
-	for (size_t i = 0; i < p->errors.count; i++)
-		json_object_array_add(array, json_range(&p->errors.v[i], true));
+	for (size_t i = 0; i < p->check.errors.count; i++)
+		json_object_array_add(array, json_range(&p->check.errors.v[i], true));
 	json_object_object_add(object, "errors", array);
 	array = json_object_new_array();
-	for (size_t i = 0; i < p->gaps_n; i++) {
+	for (size_t i = 0; i < p->check.gaps_n; i++) {
 		one = json_object_new_object();
 		json_object_object_add(one, "producer",
-				       json_object_new_uint64(p->gaps[i].producer));
-		json_object_object_add(one, "first", json_object_new_uint64(p->gaps[i].first));
-		json_object_object_add(one, "last", json_object_new_uint64(p->gaps[i].last));
+				       json_object_new_uint64(p->check.gaps[i].producer));
+		json_object_object_add(one, "first", json_object_new_uint64(p->check.gaps[i].first));
+		json_object_object_add(one, "last", json_object_new_uint64(p->check.gaps[i].last));
 		json_object_object_add(one, "before-offset",
-				       json_object_new_uint64(p->gaps[i].offset));
+				       json_object_new_uint64(p->check.gaps[i].offset));
 		json_object_array_add(array, one);
 	}
 	json_object_object_add(object, "sequence-gaps", array);
-	json_object_object_add(object, "ok", json_object_new_boolean(!is_wrong(p)));
+	json_object_object_add(object, "ok", json_object_new_boolean(!check_is_wrong(&p->check)));
 	json_print_line(object);
 }
 
@@ -430,14 +204,11 @@ static void verify_partition(struct verify *v, const struct topic_ref *ref)
 		print_json(&p);
 	else
 		print_text(&p);
-	v->messages += p.messages;
-	v->bytes += p.bytes;
-	v->findings += p.errors.count + p.gaps_n;
+	v->messages += p.check.messages;
+	v->bytes += p.check.bytes;
+	v->findings += p.check.errors.count + p.check.gaps_n;
 	close(p.fd);
-	ranges_free(&p.missing);
-	ranges_free(&p.errors);
-	free(p.gaps);
-	tdestroy(p.producers, free);
+	check_free(&p.check);
 }
 
 static void verify_option(void *ctx, const struct opt *opt, const char *value, bool on)
