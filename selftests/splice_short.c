@@ -150,19 +150,18 @@ static void lost_after_short(bool tcp, unsigned int messages, size_t min, size_t
 	int sv[2], w, r, round;
 	uint64_t ring = small_pair(sv, tcp);
 	const char *t = topic_new(.ring_bytes = ring, .ring_messages = 65536);
-	uint64_t pos = 0, next = 0, lost = 0, want, now;
+	uint64_t pos = 0, next = 0, lost = 0, want, now, to;
 	struct sp_plan plan;
 	unsigned int shorts = 0;
 
 	w = topic_open(t, "", O_WRONLY);
 	r = topic_open(t, "", O_RDONLY);
 	sp_plan_init(&plan, messages, min, max, 0);
+	/* Half a ring, then short sends and laps in turn. */
+	to = sp_plan_at(&plan, ring / 2);
+	need(to + 1 < plan.n && sp_append_to(w, &plan, 0, to) == to);
+	next = to;
 	for (round = 0; round < 4; round++) {
-		/* Half a ring, a short send, a lap. */
-		uint64_t to = sp_plan_at(&plan, plan.pos[next] + ring / 2);
-
-		need(to + 1 < plan.n && sp_append_to(w, &plan, next, to) == to);
-		next = to;
 		now = stuff(sv[0], r, pos, &shorts);
 		if (!drain(sv[1], pos, now) || failures())
 			return;
