@@ -329,3 +329,47 @@ TEST(partitions, "one of two partitions lapped: that one's loss, told once")
 	expect_eq(lost, tail);
 	expect_eq(bytes, (203 - lost) * LEN);
 }
+
+/* Lap the ring, and see that exactly the messages from pos on are lost. */
+static void lap_and_count(struct setup *s, uint64_t pos)
+{
+	uint64_t i, tail;
+
+	for (i = N; i < 4000; i++)
+		sp_put(s->w, i * LEN, LEN);
+	tail = file_stat(s->r).tail_position;
+	need(tail > pos);
+	told_once(s, false, pos, tail / LEN, false);
+}
+
+TEST(after_explicit, "exact, too, when explicit offsets were read elsewhere meanwhile")
+{
+	int null = open("/dev/null", O_WRONLY);
+	struct setup s;
+	off_t off = 10000;
+
+	set_up(&s, "", O_RDONLY);
+	expect_ret(move(&s, false, 2500), 2500);
+	arrived(&s, false, 0, 2500);
+	expect_ret(splice(s.r, &off, s.p[1], NULL, 3000, 0), 3000);
+	arrived(&s, false, 10000, 3000);
+	while (off < 300000)
+		need(sendfile(null, s.r, &off, 300000 - off) > 0);
+	expect_eq(sp_pos(s.r), 2500);
+	lap_and_count(&s, 2500);
+}
+
+TEST(after_seek, "exact, too, after a seek back, and after a seek forward")
+{
+	struct setup s;
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t to = i ? 300500 : 5500;
+
+		set_up(&s, "", O_RDONLY);
+		expect_ret(move(&s, false, 50000), 50000);
+		arrived(&s, false, 0, 50000);
+		need(lseek(s.r, to, SEEK_SET) == (off_t)to);
+		lap_and_count(&s, to);
+	}
+}

@@ -340,3 +340,25 @@ TEST(cap, "pages held by many pipes: bounded, then copied; every byte right")
 	/* And then it lends again. */
 	expect_eq(file_stat(r).lost_messages, 0);
 }
+
+/* The same a chunk at a time, so that each replaced chunk is one that is held. */
+TEST(cap_exact, "the cap is exact: lent never exceeds twice the ring")
+{
+	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 1024);
+	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), p[100][2], i;
+	uint64_t most = 0, lent;
+
+	for (i = 0; i < 100; i++) {
+		sp_put(w, i * 4096, 4096);
+		sp_pipe(p[i], 4096);
+		expect_ret(sp_splice_nb(r, p[i][1], 4096), 4096);
+		lent = topic_counters(t).lent;
+		most = lent > most ? lent : most;
+	}
+	note("lent at most %llu bytes", (ull)most);
+	ok(most >= RING && most <= 2 * RING, "lent is at most twice the ring (%llu)", (ull)most);
+	for (i = 0; i < 100; i++)
+		sp_expect(p[i][0], i * 4096, 4096);
+	sp_lent_returns(t);
+	sp_log_intact(t);
+}

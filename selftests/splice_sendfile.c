@@ -281,3 +281,47 @@ TEST(follow, "a topic that is written meanwhile: laps of its ring, nothing lost,
 	ok(topic_counters(t).wraps >= 10, "the ring came round ten times");
 	sp_lent_returns(t);
 }
+
+TEST(explicit_holds, "hold=readers: a long sendfile at an explicit offset reads nothing of the file's own")
+{
+	const char *t = topic_new(.ring_bytes = 1 << 18, .overflow = MQ_OVERFLOW_REJECT,
+				  .hold = MQ_HOLD_READERS);
+	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY | O_NONBLOCK), p[2];
+	int null = open("/dev/null", O_WRONLY);
+	unsigned char buf[1000];
+	uint64_t pos, head;
+	off_t off = 5000;
+
+	for (head = 0; head < 250000; head += 1000)
+		sp_put(w, head, 1000);
+	sp_pipe(p, 0);
+	expect_ret(sp_splice(r, p[1], 1000), 1000);
+	sp_expect(p[0], 0, 1000);
+	/* More than sendfile moves at a time. */
+	while (off < 240000) {
+		ssize_t n = sendfile(null, r, &off, 240000 - off);
+
+		if (!ok(n > 0, "sendfile: %zd", n))
+			return;
+	}
+	expect_eq(off, 240000);
+	expect_eq(sp_pos(r), 1000);
+	expect_eq(file_stat(r).position, 1000);
+	expect_eq(file_stat(r).offset, 1);
+	for (;; head += 1000) {
+		sp_fill(buf, head, 1000);
+		if (write(w, buf, 1000) != 1000)
+			break;
+	}
+	expect_eq(errno, ENOBUFS);
+	ok(file_stat(r).tail_position <= 1000, "what it has not read is held (tail %llu)",
+	   (ull)file_stat(r).tail_position);
+	for (pos = 1000; pos < head;) {
+		ssize_t n = sp_splice(r, p[1], 30000);
+
+		if (!ok(n > 0, "splice at %llu: %zd", (ull)pos, n) || !sp_expect(p[0], pos, n))
+			break;
+		pos += n;
+	}
+	expect_eq(file_stat(r).lost_messages, 0);
+}

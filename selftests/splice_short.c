@@ -315,3 +315,63 @@ TEST(full_disk, "a file system that is full in the middle of a sendfile")
 	umount(dir);
 	rmdir(dir);
 }
+
+TEST(short_then_explicit, "lost after a short socket is exact when explicit offsets were sent meanwhile")
+{
+	const char *t = topic_new(.ring_bytes = 1 << 18);
+	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), sv[2];
+	int null = open("/dev/null", O_WRONLY);
+	unsigned int shorts = 0;
+	uint64_t pos, sent;
+	off_t off = 100500;
+
+	for (pos = 0; pos < 200000; pos += 1000)
+		sp_put(w, pos, 1000);
+	small_pair(sv, true);
+	sent = stuff(sv[0], r, 0, &shorts);
+	expect_ret(sendfile(null, r, &off, 1000), 1000);
+	for (; pos < 1000000; pos += 1000)
+		sp_put(w, pos, 1000);
+	expect_err(sendfile(null, r, NULL, BIG), ENOBUFS);
+	expect_eq(file_stat(r).lost_messages, sp_pos(r) / 1000 - sent / 1000);
+	drain(sv[1], 0, sent);
+}
+
+TEST(peer_gone, "a receiver that goes in the middle: EPIPE or ECONNRESET, and the position is exact")
+{
+	const char *t = topic_new(.ring_bytes = 1 << 20);
+	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), sv[2];
+	uint64_t pos, was;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (pos = 0; pos < 600000; pos += 1000)
+		sp_put(w, pos, 1000);
+	for (int i = 0; i < 2; i++) {
+		ssize_t n = 0;
+		int errors = 0;
+
+		if (i)
+			need_ret(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+		else
+			sp_tcp_pair(sv, 0, 0);
+		was = sp_pos(r);
+		expect_ret(sendfile(sv[0], r, NULL, 10500), 10500);
+		sp_expect(sv[1], was, 10500);
+		close(sv[1]);
+		/* TCP takes some until the reset comes. */
+		for (was += 10500; errors < 2 && was < 550000;) {
+			n = sendfile(sv[0], r, NULL, 2500);
+			if (n > 0)
+				was += n;
+			else
+				errors++;
+			expect_eq(sp_pos(r), was);
+			ok(n > 0 || errno == EPIPE || errno == ECONNRESET, "EPIPE or ECONNRESET");
+			sleep_ms(20);
+		}
+		ok(errors == 2, "the reader is told");
+		close(sv[0]);
+	}
+	expect_eq(file_stat(r).offset, was / 1000);
+	expect_eq(file_stat(r).lost_messages, 0);
+}
