@@ -63,7 +63,7 @@ struct mq_memo {
  * @skip: overrun=skip
  * @keeps_pos: opened read-write: the driver keeps f_pos, VFS does not (FMODE_STREAM)
  * @lock: protects the cursors' places; innermost
- * @rlock: serialises readers of a read-write file; inside a pipe's mutex,
+ * @rlock: serialises readers of a read-write file; only tried under a pipe's mutex;
  *	outside of @memo_lock and of the log's lock
  * @memo_lock: protects @memo; outside of @lock
  * @first: cursor of partition @partition, or of partition 0
@@ -75,7 +75,7 @@ struct mq_memo {
  * @sticky: partition of writes without a key
  * @memo: see there
  * @wlock: serialises writers of a line topic: protects @line, @line_len, @line_size;
- *	inside a pipe's mutex, outside of the log's lock
+ *	only tried under a pipe's mutex; outside of the log's lock
  * @line: the unfinished line, and room behind it
  * @line_len: its bytes
  * @line_size: bytes allocated
@@ -182,6 +182,7 @@ struct mq_partition *mq_write_partition(struct mq_file *f);
 /* line.c */
 ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *end);
 int mq_line_flush(struct mq_file *f, int mode);
+int mq_line_wait(struct mq_file *f);
 
 /* record.c */
 ssize_t mq_write_records(struct mq_file *f, struct iov_iter *from, int mode, bool dsync);

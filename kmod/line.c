@@ -162,6 +162,34 @@ static ssize_t stage(struct mq_file *f, struct iov_iter *from)
 	return -EFAULT;
 }
 
+/*
+ * Become the one writer of this file. Who has the lock may wait for room as long
+ * as it takes, so nobody waits for it without a way out.
+ */
+static int line_lock(struct mq_file *f, enum mq_mode mode)
+{
+	if (mode == MQ_BLOCK)
+		return mutex_lock_interruptible(&f->wlock) ? -ERESTARTSYS : 0;
+	if (mutex_trylock(&f->wlock))
+		return 0;
+	return mode == MQ_TRY ? -EBUSY : -EAGAIN;
+}
+
+/**
+ * mq_line_wait() - wait until nobody writes lines through a file
+ * @f: the file
+ *
+ * Return: 0, or -ERESTARTSYS at a signal.
+ */
+int mq_line_wait(struct mq_file *f)
+{
+	int err = line_lock(f, MQ_BLOCK);
+
+	if (!err)
+		mutex_unlock(&f->wlock);
+	return err;
+}
+
 /**
  * mq_write_lines() - write bytes to a line topic
  * @f: the file
@@ -170,21 +198,18 @@ static ssize_t stage(struct mq_file *f, struct iov_iter *from)
  * @end: returned if a line was completed: offset after the last
  *
  * Return: bytes written, fewer than asked at a signal, a fault or without
- * room; an error if none.
+ * room; an error if none: -EBUSY if another writes through this file (MQ_TRY).
  */
 ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *end)
 {
 	size_t total = 0, old, staged, done;
 	bool faulted = false;
 	ssize_t len;
-	int err = 0;
+	int err;
 
-	if (mode == MQ_BLOCK) {
-		if (mutex_lock_interruptible(&f->wlock))
-			return -ERESTARTSYS;
-	} else if (!mutex_trylock(&f->wlock)) {
-		return -EAGAIN;
-	}
+	err = line_lock(f, mode);
+	if (err)
+		return err;
 	while (iov_iter_count(from) && !err) {
 		if (mq_topic_dead(f->topic)) {
 			err = -ENODEV;
@@ -205,7 +230,10 @@ ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *
 					err = 0;
 				}
 			}
-			mutex_lock(&f->wlock);
+			if (!err)
+				err = line_lock(f, mode);
+			if (err)
+				return total ?: err;
 			continue;
 		}
 		if (len < 0) {
@@ -251,13 +279,9 @@ int mq_line_flush(struct mq_file *f, int mode)
 	u64 end;
 	int err;
 
-	if (mode == MQ_BLOCK) {
-		if (mutex_lock_interruptible(&f->wlock))
-			return -ERESTARTSYS;
-	} else {
-		mutex_lock(&f->wlock);
-	}
-	err = 0;
+	err = line_lock(f, mode);
+	if (err)
+		return err;
 	if (f->line_len) {
 		err = -ENOMEM;
 		lb = kzalloc(sizeof(*lb), GFP_KERNEL);

@@ -30,8 +30,9 @@ static int gather(struct pipe_inode_info *pipe, size_t len, struct bio_vec *bv,
 		if (!seg)
 			continue;
 		err = pipe_buf_confirm(pipe, buf);
+		/* -ENODATA, a page cut off its file meanwhile, means an empty pipe below. */
 		if (err)
-			return err == -ENODATA ? 0 : err;
+			return err == -ENODATA ? -EIO : err;
 		bv[n].bv_page = buf->page;
 		bv[n].bv_offset = buf->offset;
 		bv[n].bv_len = seg;
@@ -41,9 +42,11 @@ static int gather(struct pipe_inode_info *pipe, size_t len, struct bio_vec *bv,
 	return n;
 }
 
-/* Take bytes out of the locked pipe. */
+/* Take bytes out of the locked pipe, and the empty buffers at its front. */
 static void consume(struct pipe_inode_info *pipe, size_t len)
 {
+	unsigned int was = pipe->tail;
+
 	while (pipe->tail != pipe->head) {
 		struct pipe_buffer *buf = &pipe->bufs[pipe->tail & (pipe->ring_size - 1)];
 		size_t n = min_t(size_t, buf->len, len);
@@ -56,11 +59,14 @@ static void consume(struct pipe_inode_info *pipe, size_t len)
 		pipe_buf_release(pipe, buf);
 		pipe->tail++;
 	}
+	if (pipe->tail != was && pipe->files)
+		wake_up_interruptible(&pipe->wr_wait);
 }
 
 /*
  * Append what the pipe holds. -EAGAIN if the topic has no room (nothing is
- * consumed then), -ENODATA if the pipe is empty.
+ * consumed then), -EBUSY if another writes lines through this file, -ENODATA if
+ * the pipe is empty.
  */
 static ssize_t splice_once(struct mq_file *f, struct pipe_inode_info *pipe, size_t len,
 			   struct bio_vec *bv, u64 *end)
@@ -70,6 +76,8 @@ static ssize_t splice_once(struct mq_file *f, struct pipe_inode_info *pipe, size
 	size_t total;
 	int n;
 
+	/* A write to the pipe that faulted leaves an empty buffer: the pipe is empty then. */
+	consume(pipe, 0);
 	n = gather(pipe, len, bv, pipe->ring_size, &total);
 	if (n < 0)
 		return n;
@@ -83,11 +91,8 @@ static ssize_t splice_once(struct mq_file *f, struct pipe_inode_info *pipe, size
 		if (!ret)
 			ret = total;
 	}
-	if (ret > 0) {
+	if (ret > 0)
 		consume(pipe, ret);
-		if (pipe->files)
-			wake_up_interruptible(&pipe->wr_wait);
-	}
 	return ret;
 }
 
@@ -135,6 +140,8 @@ ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
 						       !pipe_empty(READ_ONCE(pipe->head),
 								   READ_ONCE(pipe->tail)) ||
 						       !READ_ONCE(pipe->writers));
+		} else if (ret == -EBUSY) {
+			ret = nonblock ? -EAGAIN : mq_line_wait(f);
 		} else if (ret == -EAGAIN) {
 			ret = mq_room_refused(p, nonblock);
 			if (ret)
