@@ -288,6 +288,19 @@ static ssize_t wait_for_slots(struct pipe_inode_info *pipe, bool nonblock)
 	}
 }
 
+/* Until no other reads the file, with the pipe unlocked for the while. */
+static int wait_for_readers(struct mq_file *f, struct pipe_inode_info *pipe)
+{
+	int err;
+
+	pipe_unlock(pipe);
+	err = mutex_lock_killable(&f->rlock);
+	if (!err)
+		mutex_unlock(&f->rlock);
+	pipe_lock(pipe);
+	return err;
+}
+
 ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info *pipe,
 			   size_t len, unsigned int flags)
 {
@@ -316,10 +329,16 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 			ret = slots;
 			break;
 		}
-		if (f->keeps_pos && mutex_lock_killable(&f->rlock)) {
-			ret = -EINTR;
-			break;
+		if (f->keeps_pos && !mutex_trylock(&f->rlock)) {
+			/* Its owner may sleep in a page fault: not with the pipe's lock. */
+			ret = wait_for_readers(f, pipe);
+			if (ret)
+				break;
+			continue;
 		}
+		/* The driver keeps it; VFS read it before it had any lock. */
+		if (f->keeps_pos && !(sendfile_pipe(pipe) && pipe->head))
+			*ppos = in->f_pos;
 		ret = mq_file_several(f) ?
 			splice_several(f, ppos, pipe, len, slots, flags) :
 			splice_one(f, ppos, pipe, len, slots, flags);
