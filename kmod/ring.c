@@ -39,15 +39,21 @@ static u64 beyond_reserve(const struct mq_ring *ring, u64 bytes)
 	return bytes > ring->reserved ? bytes - ring->reserved : 0;
 }
 
+/* Charged before it is added: what others see in @memory is always paid for. */
 static int ring_charge(struct mq_ring *ring, u64 bytes)
 {
-	u64 now = atomic64_add_return(bytes, &ring->memory);
-	u64 more = beyond_reserve(ring, now) - beyond_reserve(ring, now - bytes);
-	int err = more ? mq_memory_charge(more) : 0;
+	s64 old = atomic64_read(&ring->memory);
 
-	if (err)
-		atomic64_sub(bytes, &ring->memory);
-	return err;
+	for (;;) {
+		u64 more = beyond_reserve(ring, old + bytes) - beyond_reserve(ring, old);
+		int err = more ? mq_memory_charge(more) : 0;
+
+		if (err)
+			return err;
+		if (atomic64_try_cmpxchg(&ring->memory, &old, old + bytes))
+			return 0;
+		mq_memory_uncharge(more);
+	}
 }
 
 static void ring_uncharge(struct mq_ring *ring, u64 bytes)
