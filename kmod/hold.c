@@ -108,13 +108,16 @@ void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 
 	if (at == was)
 		return;
-	if (at > was) {
-		WRITE_ONCE(h->hold, at);
-		/* Pairs with the barrier in mq_room_wait_begin(). */
-		smp_mb();
-		mq_room_wake(p);
-		return;
+	/* Two readers of one file: the slower must not move back what the faster moved on. */
+	while (at > was) {
+		/* A full barrier: pairs with the one in mq_room_wait_begin(). */
+		if (try_cmpxchg(&h->hold, &was, at)) {
+			mq_room_wake(p);
+			return;
+		}
 	}
+	if (at == was)
+		return;
 	/* Backward, under the lock: a writer must not evict by an old bound. */
 	mutex_lock(&p->log.lock);
 	WRITE_ONCE(h->hold, at);
