@@ -33,7 +33,9 @@ int mq_file_grow(struct mq_file *f)
 			break;
 		c->part = mq_topic_partition(f->topic, f->nr);
 		memset(&c->until, 0xff, sizeof(c->until));
-		mq_place_oldest(&c->part->log, &c->at);
+		/* Where it began, not its oldest: what is gone by now counts as lost. */
+		c->at.pos = c->part->log.start.head_pos;
+		c->at.off = c->part->log.start.head_off;
 		if (f->until_end)
 			c->until = c->at;
 		err = xa_err(xa_store(&f->more, f->nr, c, GFP_KERNEL_ACCOUNT));
@@ -225,7 +227,8 @@ void mq_memo_fill(struct mq_file *f, const struct mq_log *log,
 	memo->start = *from;
 	memo->count = 0;
 	for (off = from->off; off <= to_off && memo->count < MQ_MEMO_MESSAGES; off++) {
-		if (!mq_log_entry(log, off, &e))
+		/* One splice takes far less than 4 GiB: the messages behind are not needed. */
+		if (!mq_log_entry(log, off, &e) || e.position + e.len - from->pos > U32_MAX)
 			break;
 		memo->end[memo->count++] = e.position + e.len - from->pos;
 	}
