@@ -73,6 +73,7 @@ static int read_extent(struct mq_file *f, struct mq_cursor *c, struct mq_place *
 			break;
 		at->off++;
 		at->empties += !e.len;
+		cond_resched();
 	}
 	rest = e.position + e.len - at->pos;
 	*next = *at;
