@@ -284,6 +284,7 @@ static unsigned int share_out(struct mq_file *f, const struct batch *b,
 static int write_spanning(struct mq_file *f, struct batch *b, struct iov_iter *payload,
 			  enum mq_mode mode, bool dsync)
 {
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
 	u32 max = min(mq_topic_partitions(f->topic), b->head.count);
 	struct mq_span_part *sp;
 	struct mq_msg *sorted;
@@ -291,9 +292,9 @@ static int write_spanning(struct mq_file *f, struct batch *b, struct iov_iter *p
 	int err = -ENOMEM;
 	u16 *order;
 
-	sp = kvmalloc_array(max + 1, sizeof(*sp), GFP_KERNEL_ACCOUNT);
-	sorted = kvmalloc_array(b->head.count, sizeof(*sorted), GFP_KERNEL_ACCOUNT);
-	order = kvmalloc_array(b->head.count, sizeof(*order), GFP_KERNEL_ACCOUNT);
+	sp = kvmalloc_array(max + 1, sizeof(*sp), gfp);
+	sorted = kvmalloc_array(b->head.count, sizeof(*sorted), gfp);
+	order = kvmalloc_array(b->head.count, sizeof(*order), gfp);
 	if (!sp || !sorted || !order)
 		goto out;
 	n = share_out(f, b, sp, sorted, order);
