@@ -219,20 +219,27 @@ static uint64_t overrun(int r, int w)
 
 TEST(overruns, "overruns: one event at once, further ones each second, the sums exact")
 {
-	const char *t = topic_new(.ring_bytes = RING);
-	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY);
-	uint64_t start, lost = 0, sum = 0, overruns = 0, n = 0, last = 0;
+	uint64_t start = 0, lost = 0, sum = 0, overruns = 0, n = 0, last = 0;
 	struct topic_stats stats;
-	struct event e;
-	int fd = listener();
+	int fd = listener(), w, r;
+	struct event e = { 0 };
+	const char *t;
 
-	/* The first. */
-	start = now_ns();
-	lost = overrun(r, w);
-	expect(lost > 0);
-	e = expect_event(fd, MQ_CMD_OVERRUN_NTF, t);
-	expect_eq(e.lost, lost);
-	expect_eq(e.overruns, 1);
+	/* The first, of a new topic: at once, if the machine is not too busy. */
+	for (int i = 0; i < 10; i++) {
+		t = topic_new(.ring_bytes = RING);
+		expect_event(fd, MQ_CMD_TOPIC_CREATED_NTF, t);
+		w = topic_open(t, "", O_WRONLY);
+		r = topic_open(t, "", O_RDONLY);
+		start = now_ns();
+		lost = overrun(r, w);
+		expect(lost > 0);
+		e = expect_event(fd, MQ_CMD_OVERRUN_NTF, t);
+		expect_eq(e.lost, lost);
+		expect_eq(e.overruns, 1);
+		if (e.time - start < 900000000)
+			break;
+	}
 	expect(e.time - start < 900000000);
 	last = e.time;
 

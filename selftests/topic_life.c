@@ -420,7 +420,10 @@ TEST_LIMIT(open_delete, "open, read, write, stat, chmod against delete and re-cr
 	race->name = topic_name();
 	for (int i = 0; i < 4; i++)
 		pids[i] = child_start(who[i], race);
-	for (end = now_ns() + 6000000000ULL; now_ns() < end; rounds++) {
+	/* Until enough has met, on however slow a machine. */
+	for (end = now_ns() + 90000000000ULL; now_ns() < end; rounds++) {
+		if (rounds >= 200 && race->opened > 500 && race->dead > 20)
+			break;
 		need_eq(topic_add(&(struct topic_opts) { .name = race->name, .partitions = 2,
 							 .ring_bytes = 16384 }), 0);
 		if (rounds & 1)
@@ -432,8 +435,8 @@ TEST_LIMIT(open_delete, "open, read, write, stat, chmod against delete and re-cr
 		child_ok(pids[i], SOON);
 	note("%u topics, %u opened, %u refused, %u calls on a deleted one", rounds, race->opened,
 	     race->refused, race->dead);
-	expect(race->opened > 50);
-	expect(race->dead > 0);
+	expect(race->opened > 500);
+	expect(race->dead > 20);
 	wait_until(memory() == before, SOON);
 }
 
@@ -488,7 +491,7 @@ TEST_LIMIT(fight, "two that create, one that deletes, one that adds partitions",
 	race->name = topic_name();
 	for (int i = 0; i < 4; i++)
 		pids[i] = child_start(who[i], race);
-	sleep_ms(4000);
+	wait_until(race->dead > 50 && race->refused > 50, 90);
 	race->stop = 1;
 	for (int i = 0; i < 4; i++)
 		child_ok(pids[i], SOON);
@@ -496,8 +499,6 @@ TEST_LIMIT(fight, "two that create, one that deletes, one that adds partitions",
 	expect(left == 0 || left == -ENOENT);
 	note("%u created, %u deleted, %u grown", race->opened, race->dead, race->refused);
 	expect_eq(race->opened, race->dead + (left == 0));
-	expect(race->dead > 50);
-	expect(race->refused > 0);
 	wait_until(memory() == before, SOON);
 }
 
@@ -530,7 +531,9 @@ TEST(framing, "framing never changes under an open file")
 
 	race->name = topic_new(.ring_bytes = 4096);
 	pid = child_start(framing_opener, race);
-	for (end = now_ns() + 3000000000ULL; now_ns() < end;) {
+	for (end = now_ns() + SOON * 1000000000ULL; now_ns() < end;) {
+		if (done > 100 && busy > 100 && race->opened > 100)
+			break;
 		int ret = topic_change(&(struct topic_opts) {
 			.name = race->name, .set = MQT(FRAMING),
 			.framing = done & 1 ? MQ_FRAMING_MESSAGE : MQ_FRAMING_LINE });
@@ -543,6 +546,7 @@ TEST(framing, "framing never changes under an open file")
 	child_ok(pid, SOON);
 	note("%u changed, %u busy, %u opened", done, busy, race->opened);
 	expect(done > 0);
+	expect(busy > 0);
 	expect(race->opened > 0);
 }
 
