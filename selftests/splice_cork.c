@@ -86,7 +86,8 @@ static void compare(bool offset, const char *options)
 	b = median(corked, ROUNDS);
 	note("median from append to receipt %.1f ms, corked %.1f ms", a * 1e3, b * 1e3);
 	ok(b > 0.1, "the control is corked (%.1f ms)", b * 1e3);
-	ok(a < b / 3, "a message is not left in the socket: %.1f ms, corked %.1f ms", a * 1e3, b * 1e3);
+	ok(a < b / 3,
+	   "a message is not left in the socket: %.1f ms, corked %.1f ms", a * 1e3, b * 1e3);
 }
 
 TEST_LIMIT(own_position, "sendfile from the own position is not corked at the end of the log", 120)

@@ -150,7 +150,8 @@ TEST(drained, "after delete splice and sendfile drain what is retained, then ENO
 	expect_err(sendfile(s[0], r2, NULL, 6000), ENODEV);
 }
 
-TEST(in_socket, "topic deleted while a sendfile waits for its socket: it gets all that was retained")
+TEST(in_socket,
+	"topic deleted while a sendfile waits for its socket: it gets all that was retained")
 {
 	const char *t = topic_new(.ring_bytes = RING);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), s[2];

@@ -72,7 +72,8 @@ static void told_once(struct setup *s, bool by_sendfile, uint64_t pos, uint64_t 
 }
 
 /* At the first call, from position start on, with drop of the oldest messages going. */
-static void first_call(const char *point, bool by_sendfile, uint64_t start, uint64_t drop, int flags)
+static void first_call(const char *point, bool by_sendfile, uint64_t start, uint64_t drop,
+		       int flags)
 {
 	bool filled = !strcmp(point, "splice-filled");
 	struct setup s;

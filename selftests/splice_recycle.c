@@ -40,7 +40,8 @@ static uint64_t overrun(int fd, uint64_t pos, struct result *res)
 	res->lost += sp_plan_lost(&plan, pos, now);
 	res->overruns++;
 	ok(now > pos, "the position went from %llu to %llu", (ull)pos, (ull)now);
-	ok(plan.pos[sp_plan_at(&plan, now)] == now, "it goes on at a message's start (%llu)", (ull)now);
+	ok(plan.pos[sp_plan_at(&plan, now)] == now,
+	   "it goes on at a message's start (%llu)", (ull)now);
 	expect_eq(st.lost_messages, res->lost);
 	expect_eq(st.overruns, res->overruns);
 	return now;

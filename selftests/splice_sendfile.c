@@ -282,7 +282,8 @@ TEST(follow, "a topic that is written meanwhile: laps of its ring, nothing lost,
 	sp_lent_returns(t);
 }
 
-TEST(explicit_holds, "hold=readers: a long sendfile at an explicit offset reads nothing of the file's own")
+TEST(explicit_holds,
+	"hold=readers: a long sendfile at an explicit offset reads nothing of the file's own")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 18, .overflow = MQ_OVERFLOW_REJECT,
 				  .hold = MQ_HOLD_READERS);

@@ -214,7 +214,8 @@ TEST(hold, "hold=readers: what was taken back is still held")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 18, .overflow = MQ_OVERFLOW_REJECT,
 				  .hold = MQ_HOLD_READERS);
-	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY | O_NONBLOCK), sv[2], p[2];
+	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+	int sv[2], p[2];
 	uint64_t head = 0, sent;
 	unsigned int shorts = 0;
 	unsigned char buf[1000];
@@ -316,7 +317,8 @@ TEST(full_disk, "a file system that is full in the middle of a sendfile")
 	rmdir(dir);
 }
 
-TEST(short_then_explicit, "lost after a short socket is exact when explicit offsets were sent meanwhile")
+TEST(short_then_explicit,
+	"lost after a short socket is exact when explicit offsets were sent meanwhile")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 18);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), sv[2];
@@ -337,7 +339,8 @@ TEST(short_then_explicit, "lost after a short socket is exact when explicit offs
 	drain(sv[1], 0, sent);
 }
 
-TEST(peer_gone, "a receiver that goes in the middle: EPIPE or ECONNRESET, and the position is exact")
+TEST(peer_gone,
+	"a receiver that goes in the middle: EPIPE or ECONNRESET, and the position is exact")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 20);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), sv[2];

@@ -26,7 +26,8 @@ static void load(void)
 	expect_ret(mount("mq", MQ_DIR, "mq", 0, NULL), 0);
 }
 
-TEST(pages_outlive, "unload: refused while a topic is there; pages in pipes and sockets outlive the module")
+TEST(pages_outlive,
+	"unload: refused while a topic is there; pages in pipes and sockets outlive the module")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 18);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), p[2], sv[2];
@@ -54,7 +55,8 @@ TEST(pages_outlive, "unload: refused while a topic is there; pages in pipes and 
 	close(w);
 	close(r);
 	ret = syscall(__NR_delete_module, "mq", O_NONBLOCK);
-	ok(ret == -1 && (errno == EWOULDBLOCK || errno == EBUSY), "a topic exists: the module stays");
+	ok(ret == -1 && (errno == EWOULDBLOCK || errno == EBUSY),
+	   "a topic exists: the module stays");
 	expect_eq(topic_del(t), 0);
 	if (topic_dump(NULL, NULL) > 0)
 		skip("there are other topics");

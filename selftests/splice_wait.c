@@ -35,7 +35,8 @@ TEST(non_blocking, "nothing to splice: EAGAIN where it may not wait")
 	w = topic_open(t, "", O_WRONLY);
 	r = topic_open(t, "", O_RDONLY);
 	sp_pipe(p, 0);
-	ok(sp_splice_nb(r, p[1], 10) == -1 && errno == EAGAIN, "empty topic, SPLICE_F_NONBLOCK: EAGAIN");
+	ok(sp_splice_nb(r, p[1], 10) == -1 && errno == EAGAIN,
+	   "empty topic, SPLICE_F_NONBLOCK: EAGAIN");
 	sp_nonblock(r, true);
 	ok(sp_splice(r, p[1], 10) == -1 && errno == EAGAIN, "empty topic, O_NONBLOCK file: EAGAIN");
 	ok(sendfile(p[1], r, NULL, 10) == -1 && errno == EAGAIN, "empty topic, sendfile: EAGAIN");
@@ -63,7 +64,8 @@ TEST(first_byte_only, "splice waits for its first byte, and only for that")
 	pid = splicer(r, p[1], 1000, false);
 	ok(sp_waits_in(pid, __NR_splice), "a splice from an empty topic waits");
 	ok(write(w, "abc", 3) == 3 && child_wait(pid, SOON) == 0, "a message ends the wait");
-	ok(res->ret == 3 && res->pos == 3, "it returns the 3 bytes and does not wait for 1000 (%zd)",
+	ok(res->ret == 3 && res->pos == 3,
+	   "it returns the 3 bytes and does not wait for 1000 (%zd)",
 	   res->ret);
 	ok(read(p[0], buf, 16) == 3 && !memcmp(buf, "abc", 3), "... which are in the pipe");
 
@@ -111,7 +113,8 @@ TEST(full_pipe, "a full pipe, a pipe of one page, a pipe without reader")
 		good += n <= size;
 		pos += n;
 	}
-	ok(pos == 20000 && good == i, "pipe of one page: %d splices, every byte right, position exact", i);
+	ok(pos == 20000 && good == i,
+	   "pipe of one page: %d splices, every byte right, position exact", i);
 
 	sp_pipe(p, 4096);
 	need(lseek(r, 100, SEEK_SET) == 100 && sp_splice(r, p[1], 50) == 50);
@@ -119,7 +122,8 @@ TEST(full_pipe, "a full pipe, a pipe of one page, a pipe without reader")
 	   "full pipe, SPLICE_F_NONBLOCK: EAGAIN, nothing moved");
 	pid = splicer(r, p[1], 70, false);
 	ok(sp_waits_in(pid, __NR_splice), "full pipe: splice waits");
-	ok(sp_expect(p[0], 100, 50) && child_wait(pid, SOON) == 0 && res->ret == 70 && res->pos == 220 &&
+	ok(sp_expect(p[0], 100, 50) && child_wait(pid, SOON) == 0 && res->ret == 70 &&
+	   res->pos == 220 &&
 	   sp_expect(p[0], 150, 70), "... until it is read, then it goes on");
 
 	/* No reader. */
@@ -153,7 +157,7 @@ TEST(full_pipe, "a full pipe, a pipe of one page, a pipe without reader")
 	close(r);
 }
 
-/* Use the pipe while somebody waits in a splice on it: a child does, so that we survive a failure. */
+/* Use the pipe while somebody waits in a splice on it; in a child, for it may hang. */
 static int pipe_usable(int p[2], const char *put, size_t get, char *got)
 {
 	pid_t pid = sp_fork();
@@ -241,7 +245,8 @@ TEST(into_topic_holds_nothing, "a splice that waits for room in a topic holds no
 	ok(n == res->ret, "... as one message of that length (%zd)", n);
 	left = file_readable(p[0]);
 	memcpy(in_pipe + 100, "abcde", 5);
-	ok(n > 0 && left >= 0 && n + left + 5 == 105, "every byte is somewhere, none twice: %zd + %d + 5",
+	ok(n > 0 && left >= 0 && n + left + 5 == 105,
+	   "every byte is somewhere, none twice: %zd + %d + 5",
 	   n, left);
 	if (left > 0 && left <= 100) {
 		unsigned char rest[100];
@@ -255,8 +260,10 @@ TEST(into_topic_holds_nothing, "a splice that waits for room in a topic holds no
 			if (here)
 				break;
 		}
-		ok(i < 105 && (int)mine == left, "the message is one run of the stream, from byte %d", i);
-		ok(!memcmp(rest, in_pipe + 105 - left, left), "what is left in the pipe is its end");
+		ok(i < 105 && (int)mine == left,
+		   "the message is one run of the stream, from byte %d", i);
+		ok(!memcmp(rest, in_pipe + 105 - left, left),
+		   "what is left in the pipe is its end");
 	} else {
 		ok(n > 0 && (!memcmp(in_log, in_pipe, n) || !memcmp(in_log, in_pipe + 5, n)),
 		   "the message is one run of the stream");
