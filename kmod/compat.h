@@ -88,6 +88,17 @@
 #define inode_just_drop		generic_delete_inode
 #endif
 
+/* --- dev.c ---------------------------------------------------------------- */
+
+/* v6.12 641bb4394f40: that a read may end beyond 2^63 is the operations' flag, not the file's. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define mq_set_unsigned_offset(filp)	((filp)->f_mode |= FMODE_UNSIGNED_OFFSET)
+#define MQ_FOP_UNSIGNED_OFFSET
+#else
+#define mq_set_unsigned_offset(filp)	do { } while (0)
+#define MQ_FOP_UNSIGNED_OFFSET		.fop_flags = FOP_UNSIGNED_OFFSET,
+#endif
+
 /* --- netlink.c ------------------------------------------------------------ */
 
 /* v6.6 7288dd2fd488: a dump's attributes are in its struct genl_info. */

@@ -79,6 +79,8 @@ static void set_modes(struct mq_file *f)
 	}
 	if (mq_file_several(f))
 		filp->f_mode &= ~FMODE_PREAD;
+	/* Near 2^63 VFS would refuse a buffer that reaches beyond, full or not. */
+	mq_set_unsigned_offset(filp);
 }
 
 static int mq_dev_open(struct inode *inode, struct file *filp)
@@ -208,6 +210,7 @@ static void mq_dev_fdinfo(struct seq_file *m, struct file *filp)
 
 const struct file_operations mq_dev_fops = {
 	.owner		= THIS_MODULE,
+	MQ_FOP_UNSIGNED_OFFSET
 	.open		= mq_dev_open,
 	.release	= mq_dev_release,
 	.llseek		= mq_dev_llseek,

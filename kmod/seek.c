@@ -174,7 +174,8 @@ static loff_t seek_several(struct mq_file *f, loff_t offset, int whence)
 	case SEEK_END:
 	case SEEK_HOLE:
 		err = seek_all(f, MQ_FROM_NEWEST, 0, &off, &pos);
-		to = f->record ? off : pos;
+		/* A sum: it may be more than a position can. */
+		to = min_t(u64, f->record ? off : pos, S64_MAX);
 		break;
 	default:
 		return -EINVAL;
