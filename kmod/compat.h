@@ -19,6 +19,10 @@
 #error "mq needs a 64-bit kernel: positions are read without a lock (32-bit programs are served)"
 #endif
 
+#ifndef CONFIG_FS_POSIX_ACL
+#error "mq needs a kernel with CONFIG_FS_POSIX_ACL: topics have ACLs"
+#endif
+
 /* --- fs.c, acl.c ---------------------------------------------------------- */
 
 /* v6.3 b74d24f7a74f and others: inode operations get a mnt_idmap, not a user namespace. */
