@@ -67,8 +67,13 @@ TEST(explicit_offset, "splice at an explicit offset leaves the own position")
 	sp_nonblock(r, true);
 	n = splice(r, &off, p[1], NULL, 6, 0);
 	ok(n == -1 && errno == EAGAIN && off == 20, "offset at the end, non-blocking: EAGAIN");
+	/* VFS says EOVERFLOW where offset and length together pass 2^64. */
 	off = -1;
+	ok(splice(r, &off, p[1], NULL, 6, 0) == -1 && (errno == EINVAL || errno == EOVERFLOW),
+	   "negative offset: EINVAL or EOVERFLOW");
+	off = -100;
 	ok(splice(r, &off, p[1], NULL, 6, 0) == -1 && errno == EINVAL, "negative offset: EINVAL");
+	ok(sp_pos(r) == 7 && file_readable(p[0]) == 0, "nothing moved");
 	close(r);
 }
 
