@@ -18,7 +18,7 @@
 static long arg_get(void *to, size_t ksize, size_t min, const void __user *from)
 {
 	u32 usize;
-	int err;
+	long err;	/* of int, "err ?: usize" would be unsigned */
 
 	if (get_user(usize, (const u32 __user *)from))
 		return -EFAULT;
