@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* TIMEOUT: 180 */
 /* framing=line: each completed line is a message, the unfinished one waits. */
 #define _GNU_SOURCE
 #include <poll.h>

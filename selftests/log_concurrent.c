@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* TIMEOUT: 450 */
 /* Many writers, several readers: exact, in order per writer, one order for all. */
 #define _GNU_SOURCE
 #include <sched.h>

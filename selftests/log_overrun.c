@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* TIMEOUT: 240 */
 /* An overrun reader is told once, with the exact count; forced at each point of a read. */
 #define _GNU_SOURCE
 #include <poll.h>

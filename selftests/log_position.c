@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* TIMEOUT: 240 */
 /* Whose the position is: the file's when opened read-only, the driver's when read-write. */
 #define _GNU_SOURCE
 #include <sys/resource.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* TIMEOUT: 400 */
 /* kill -9 of writers at any moment: no torn message, no gap, others go on. */
 #define _GNU_SOURCE
 #include <poll.h>

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A 32-bit program on a topic: the structures of <mq/mq.h> as this compiler lays
+ * them out, the ioctls, records and large positions. Argument: the topic's path.
+ * Exit status 0 if all is as for a 64-bit program; says what is not.
+ */
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <mq/mq.h>
+
+#define START_OFFSET	(1ULL << 33)
+#define START_POSITION	((1ULL << 34) + 1)
+
+_Static_assert(sizeof(void *) == 4, "a 32-bit program");
+_Static_assert(sizeof(struct mq_entry) == 64, "mq_entry");
+_Static_assert(sizeof(struct mq_record) == 16, "mq_record");
+_Static_assert(sizeof(struct mq_batch) == 64, "mq_batch");
+_Static_assert(sizeof(struct mq_features) == 24, "mq_features");
+_Static_assert(sizeof(struct mq_stat) == 152, "mq_stat");
+_Static_assert(sizeof(struct mq_seek) == 32, "mq_seek");
+
+static int wrong;
+
+#define CHECK(cond)								\
+	do {									\
+		if (!(cond)) {							\
+			printf("# abi32:%d: not so: %s (%s)\n", __LINE__, #cond,	\
+			       strerror(errno));				\
+			wrong = 1;						\
+		}								\
+	} while (0)
+
+int main(int argc, char **argv)
+{
+	struct mq_features features = { .size = sizeof(features) };
+	struct mq_stat stat = { .size = sizeof(stat) };
+	struct mq_seek seek = { .size = sizeof(seek), .whence = MQ_SEEK_OFFSET,
+				.value = START_OFFSET + 1 };
+	struct {
+		struct mq_batch head;
+		struct mq_record record[2];
+		char payload[8];
+	} batch = {
+		.head = { .size = sizeof(struct mq_batch), .entry_size = sizeof(struct mq_record),
+			  .count = 2, .partition = MQ_PARTITION_ANY,
+			  .entries_len = 2 * sizeof(struct mq_record), .payload_len = 8 },
+		.record = { { .len = 5 }, { .len = 3 } },
+		.payload = "firstsec",
+	};
+	static struct {
+		struct mq_batch head;
+		struct mq_entry entry[3];
+		char rest[256];
+	} in;
+	char path[512], got[64];
+	int fd, rd, rec, n = 0;
+	struct stat st;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: abi32 PATH\n");
+		return 2;
+	}
+	snprintf(path, sizeof(path), "%s+format=record", argv[1]);
+	fd = open(argv[1], O_WRONLY);
+	rd = open(argv[1], O_RDONLY | O_NONBLOCK);
+	rec = open(path, O_RDWR | O_NONBLOCK);
+	CHECK(fd >= 0 && rd >= 0 && rec >= 0);
+
+	CHECK(!ioctl(fd, MQ_IOC_FEATURES, &features));
+	CHECK(features.entry_size == 64 && features.batch_size == 64);
+	CHECK(write(rec, &batch, sizeof(batch.head) + sizeof(batch.record) + 8) ==
+	      sizeof(batch.head) + sizeof(batch.record) + 8);
+	CHECK(write(fd, "third", 5) == 5);
+
+	CHECK(!ioctl(rd, MQ_IOC_STAT, &stat));
+	CHECK(stat.offset == START_OFFSET && stat.position == START_POSITION);
+	CHECK(stat.head_offset == START_OFFSET + 3 && stat.head_position == START_POSITION + 13);
+	CHECK(stat.lag_messages == 3 && stat.lag_bytes == 13);
+	CHECK(!ioctl(rd, MQ_IOC_SEEK, &seek));
+	CHECK(seek.position == START_POSITION + 5);
+	CHECK(read(rd, got, sizeof(got)) == 3 && !memcmp(got, "sec", 3));
+	CHECK(lseek(rd, 0, SEEK_CUR) == (off_t)START_POSITION + 8);
+	CHECK(pread(rd, got, sizeof(got), START_POSITION) == 5 && !memcmp(got, "first", 5));
+	CHECK(!ioctl(rd, FIONREAD, &n) && n == 5);
+	CHECK(!fstat(rd, &st) && st.st_size == (off_t)START_POSITION + 13);
+
+	CHECK(read(rec, &in, sizeof(in)) == sizeof(in.head) + sizeof(in.entry) + 13);
+	CHECK(in.head.count == 3 && in.head.entry_size == 64 && in.head.payload_len == 13);
+	CHECK(in.entry[2].offset == START_OFFSET + 2 && in.entry[2].len == 5);
+	CHECK(!memcmp(in.rest, "firstsecthird", 13));
+	CHECK(ioctl(fd, _IO(MQ_IOC_MAGIC, 99), &stat) == -1 && errno == ENOTTY);
+	return wrong;
+}
