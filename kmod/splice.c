@@ -104,15 +104,15 @@ static int copy_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned 
 }
 
 /*
- * Move bytes from one place into the pipe, which is locked (or sendfile's).
- * Bytes; 0 at the end; -ENOBUFS if the place is no longer retained.
+ * Move bytes from one place into the pipe, which is locked (or sendfile's). @memo:
+ * remember where the messages end, for some may come back. Bytes; 0 at the end;
+ * -ENOBUFS if the place is no longer retained.
  */
 static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
 			   struct pipe_inode_info *pipe, size_t len, unsigned int slots,
-			   unsigned int flags)
+			   bool memo)
 {
 	const struct mq_log *log = &c->part->log;
-	bool sendfile = sendfile_pipe(pipe);
 	struct splice_pages sp = { .nr = 0 };
 	struct splice_pipe_desc spd = {
 		.pages = sp.pages,
@@ -139,7 +139,7 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 	}
 	mq_hook(MQ_HOOK_SPLICE_START, c->part);
 	/* So many messages that the memo holds them all. */
-	if (sendfile && b.head_off - at->off > MQ_MEMO_MESSAGES) {
+	if (memo && b.head_off - at->off > MQ_MEMO_MESSAGES) {
 		if (!mq_log_entry(log, at->off + MQ_MEMO_MESSAGES, &e))
 			return -ENOBUFS;
 		end = min(end, e.position);
@@ -156,7 +156,7 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 		return ret;
 
 	next = *at;
-	if (sendfile) {
+	if (memo) {
 		mutex_lock(&f->memo_lock);
 		mq_memo_fill(f, log, at, min(at->off + MQ_MEMO_MESSAGES, b.head_off) - 1);
 		mutex_unlock(&f->memo_lock);
@@ -190,14 +190,17 @@ overrun:
 }
 
 static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_info *pipe,
-			  size_t len, unsigned int slots, unsigned int flags)
+			  size_t len, unsigned int slots)
 {
 	bool sendfile = sendfile_pipe(pipe);
 	bool later = sendfile && pipe->head;
-	/* Within a sendfile VFS keeps the position; it is the file's own at the first call. */
-	bool own = later || *ppos == f->filp->f_pos;
 	struct mq_cursor *c = &f->first;
-	struct mq_place at;
+	struct mq_place at = mq_cursor_load(f, c);
+	/*
+	 * Within a sendfile VFS keeps the position: it goes on where the call before
+	 * left the cursor, or it began at an explicit offset.
+	 */
+	bool own = *ppos == (later ? at.pos : f->filp->f_pos);
 	ssize_t ret;
 
 	ret = mq_place_find(f, c, *ppos, &at);
@@ -205,7 +208,7 @@ static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_inf
 		return ret;
 	if (own)
 		mq_reader_shows(f, c, &at, true);
-	while ((ret = splice_from(f, c, &at, pipe, len, slots, flags)) == -ENOBUFS) {
+	while ((ret = splice_from(f, c, &at, pipe, len, slots, sendfile && own)) == -ENOBUFS) {
 		/* The sendfile ends here, uncorked; the next one tells the loss. */
 		if (later)
 			return 0;
@@ -231,7 +234,7 @@ static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_inf
 
 /* From several partitions in turn, into a pipe of the caller's. */
 static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode_info *pipe,
-			      size_t len, unsigned int slots, unsigned int flags)
+			      size_t len, unsigned int slots)
 {
 	unsigned int i, nr, turn = READ_ONCE(f->turn);
 	bool all_ended = true;
@@ -248,7 +251,7 @@ static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode
 
 		mq_reader_shows(f, c, &at, true);
 		do {
-			ret = splice_from(f, c, &at, pipe, len, slots, flags);
+			ret = splice_from(f, c, &at, pipe, len, slots, false);
 		} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, true)));
 		if (ret > 0) {
 			mq_cursor_store(f, c, &at);
@@ -340,8 +343,8 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 		if (f->keeps_pos && !(sendfile_pipe(pipe) && pipe->head))
 			*ppos = in->f_pos;
 		ret = mq_file_several(f) ?
-			splice_several(f, ppos, pipe, len, slots, flags) :
-			splice_one(f, ppos, pipe, len, slots, flags);
+			splice_several(f, ppos, pipe, len, slots) :
+			splice_one(f, ppos, pipe, len, slots);
 		/* VFS stores the position only after it has unlocked us. */
 		if (f->keeps_pos) {
 			if (ret > 0 && !sendfile_pipe(pipe))
