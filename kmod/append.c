@@ -28,6 +28,16 @@
 #define ENTRY_SIZE	sizeof(struct mq_entry)
 #define CLOCK_BACK_NS	(10LL * NSEC_PER_SEC)
 
+static unsigned int list_length(const struct list_head *list)
+{
+	const struct list_head *pos;
+	unsigned int n = 0;
+
+	list_for_each(pos, list)
+		n++;
+	return n;
+}
+
 static struct mq_ring *append_ring(struct mq_log *log, unsigned int i)
 {
 	return i == 0 ? &log->data : i == 1 ? &log->index : &log->attrs;
@@ -45,75 +55,43 @@ static u64 writer_cgroup(void)
 	return id;
 }
 
-static unsigned int fresh_count(const struct list_head *list)
+static void add_stamp(struct mq_append *a, u16 type, const void *data, u16 len)
 {
-	const struct list_head *pos;
-	unsigned int n = 0;
+	struct nlattr *nla = (struct nlattr *)(a->stamp + a->stamp_len);
 
-	list_for_each(pos, list)
-		n++;
-	return n;
+	nla->nla_type = type;
+	nla->nla_len = NLA_HDRLEN + len;
+	memcpy(nla_data(nla), data, len);
+	a->stamp_len += NLA_ALIGN(nla->nla_len);
 }
 
 /**
- * mq_append_init() - begin a write
+ * mq_append_stamp() - the attributes that the kernel adds to a write's messages
  * @a: the write
- * @topic: where to
- * @file: through which file
- *
- * The caller adds messages, payload and attributes, and ends with
- * mq_append_done() for the partition that mq_append() was called for.
+ * @stamp: MQ_STAMP_* bits
  */
-void mq_append_init(struct mq_append *a, struct mq_topic *topic, struct file *file)
+void mq_append_stamp(struct mq_append *a, u32 stamp)
 {
-	u32 stamp = READ_ONCE(topic->stamp);
-	struct nlattr *nla = (struct nlattr *)a->stamp;
-	unsigned int i;
-	u32 uid;
-	u64 id;
+	u32 uid = from_kuid(&init_user_ns, current_euid());
+	u64 cgroup = writer_cgroup();
 
-	a->pid = task_tgid_nr(current);
-	a->uid = from_kuid(&init_user_ns, file->f_cred->euid);
-	a->stamp_len = 0;
-	a->attr_bytes = 0;
-	a->attrs = NULL;
-	a->payload = NULL;
-	a->lines = false;
-	for (i = 0; i < 3; i++) {
-		a->have[i] = 0;
-		INIT_LIST_HEAD(&a->fresh[i]);
-	}
-	if (likely(!stamp))
-		return;
-	if (stamp & MQ_STAMP_UID) {
-		nla->nla_type = MQ_ATTR_WRITER_UID;
-		nla->nla_len = NLA_HDRLEN + sizeof(u32);
-		uid = from_kuid(&init_user_ns, current_euid());
-		memcpy(nla_data(nla), &uid, sizeof(uid));
-		a->stamp_len += NLA_ALIGN(nla->nla_len);
-		nla = (struct nlattr *)(a->stamp + a->stamp_len);
-	}
-	if (stamp & MQ_STAMP_CGROUP) {
-		nla->nla_type = MQ_ATTR_WRITER_CGROUP;
-		nla->nla_len = NLA_HDRLEN + sizeof(u64);
-		id = writer_cgroup();
-		memcpy(nla_data(nla), &id, sizeof(id));
-		a->stamp_len += NLA_ALIGN(nla->nla_len);
-	}
+	if (stamp & MQ_STAMP_UID)
+		add_stamp(a, MQ_ATTR_WRITER_UID, &uid, sizeof(uid));
+	if (stamp & MQ_STAMP_CGROUP)
+		add_stamp(a, MQ_ATTR_WRITER_CGROUP, &cgroup, sizeof(cgroup));
 }
 
 /**
- * mq_append_done() - end a write: give back memory that was not needed
+ * mq_append_free() - give back chunks that a write did not need
  * @p: the partition
  * @a: the write
  */
-void mq_append_done(struct mq_partition *p, struct mq_append *a)
+void mq_append_free(struct mq_partition *p, struct mq_append *a)
 {
 	unsigned int i;
 
 	for (i = 0; i < 3; i++)
-		if (unlikely(a->have[i]))
-			mq_ring_free_list(append_ring(&p->log, i), &a->fresh[i]);
+		mq_ring_free_list(append_ring(&p->log, i), &a->fresh[i].list);
 }
 
 /**
@@ -134,14 +112,22 @@ int mq_append_check(struct mq_topic *topic, const struct mq_append *a)
 	return 0;
 }
 
+/* A place for the tail, while room is looked for. */
+struct tail {
+	u64 off;
+	u64 pos;
+	u64 attr;
+	u64 empty;
+};
+
 /* Move the tail. What is below it may be overwritten once this has returned. */
-static void evict_to(struct mq_log *log, const struct mq_bounds *to)
+static void evict_to(struct mq_log *log, const struct tail *to)
 {
 	write_seqcount_begin(&log->seq);
-	log->b.tail_attr = to->tail_attr;
-	log->b.tail_empty = to->tail_empty;
-	WRITE_ONCE(log->b.tail_off, to->tail_off);
-	WRITE_ONCE(log->b.tail_pos, to->tail_pos);
+	log->b.tail_attr = to->attr;
+	log->b.tail_empty = to->empty;
+	WRITE_ONCE(log->b.tail_off, to->off);
+	WRITE_ONCE(log->b.tail_pos, to->pos);
 	write_seqcount_end(&log->seq);
 	/*
 	 * Pairs with the barriers in mq_log_valid_from(), mq_log_pos_valid() and
@@ -151,55 +137,81 @@ static void evict_to(struct mq_log *log, const struct mq_bounds *to)
 	smp_mb();
 }
 
-/* Pass the oldest message of @b. */
-static void pass_oldest(const struct mq_log *log, struct mq_bounds *b)
+static struct tail tail_of(const struct mq_log *log)
 {
-	const struct mq_entry *e;
-	size_t len;
-
-	e = mq_ring_ptr(&log->index, b->tail_off * ENTRY_SIZE, &len);
-	b->tail_off++;
-	b->tail_pos += e->len;
-	b->tail_attr += e->attr_len;
-	b->tail_empty += !e->len;
+	return (struct tail) {
+		.off = log->b.tail_off,
+		.pos = log->b.tail_pos,
+		.attr = log->b.tail_attr,
+		.empty = log->b.tail_empty,
+	};
 }
 
-static bool fits(const struct mq_log *log, const struct mq_bounds *b,
-		 u64 count, u64 bytes, u64 attrs)
+static void pass_oldest(const struct mq_log *log, struct tail *t)
 {
-	return b->head_pos + bytes - b->tail_pos <= log->data.size &&
-	       (b->head_off + count - b->tail_off) * ENTRY_SIZE <= log->index.size &&
-	       b->head_attr + attrs - b->tail_attr <= log->attrs.size;
+	const struct mq_entry *e = mq_log_slot(log, t->off);
+
+	t->off++;
+	t->pos += e->len;
+	t->attr += e->attr_len;
+	t->empty += !e->len;
+}
+
+static u64 attrs_of(const struct mq_append *a)
+{
+	return a->attr_bytes + (u64)a->count * a->stamp_len;
+}
+
+static bool fits(const struct mq_log *log, const struct tail *t, u64 count, u64 bytes, u64 attrs)
+{
+	return log->b.head_pos + bytes - t->pos <= log->data.size &&
+	       (log->b.head_off + count - t->off) * ENTRY_SIZE <= log->index.size &&
+	       log->b.head_attr + attrs - t->attr <= log->attrs.size;
 }
 
 /*
- * Find the tail that leaves room for the write. Only computes: nothing is
- * evicted if it does not succeed.
+ * Find the tail that leaves room for so much. Only computes: nothing is evicted
+ * if it does not succeed.
  */
-static int make_room(struct mq_partition *p, struct mq_bounds *b, u64 count,
-		     u64 bytes, u64 attrs, u64 *dropped)
+static int find_room(struct mq_partition *p, struct tail *t, u64 count, u64 bytes,
+		     u64 attrs, u64 *dropped)
 {
 	bool drop = READ_ONCE(p->topic->overflow) == MQ_OVERFLOW_DROP_OLDEST;
-	struct mq_log *log = &p->log;
 
 	*dropped = 0;
-	while (!fits(log, b, count, bytes, attrs)) {
-		if (mq_held(p, b->tail_off)) {
+	while (!fits(&p->log, t, count, bytes, attrs)) {
+		if (mq_may_hold(p) && mq_held(p, t->off)) {
 			if (!drop)
 				return MQ_STEP_FULL;
 			++*dropped;
 		}
-		pass_oldest(log, b);
+		pass_oldest(&p->log, t);
 	}
 	return MQ_STEP_DONE;
 }
 
-static int look(struct mq_partition *p, const struct mq_append *a, struct mq_bounds *b,
-		u64 *dropped)
+static int evict_for(struct mq_partition *p, const struct mq_append *a)
 {
-	u64 attrs = a->attr_bytes + (u64)a->count * a->stamp_len;
+	struct tail t = tail_of(&p->log);
+	u64 dropped;
+	int step;
 
-	*b = p->log.b;
+	if (fits(&p->log, &t, a->count, a->bytes, attrs_of(a)))
+		return MQ_STEP_DONE;
+	step = find_room(p, &t, a->count, a->bytes, attrs_of(a), &dropped);
+	if (step == MQ_STEP_DONE) {
+		p->evicted += t.off - p->log.b.tail_off;
+		p->dropped_held += dropped;
+		evict_to(&p->log, &t);
+	}
+	return step;
+}
+
+/* Is the topic open for writing, and do the numbers reach? */
+static int may_append(const struct mq_partition *p, const struct mq_append *a)
+{
+	const struct mq_bounds *b = &p->log.b;
+
 	if (unlikely(READ_ONCE(p->topic->dead)))
 		return -ENODEV;
 	if (unlikely(READ_ONCE(p->topic->paused)))
@@ -207,7 +219,7 @@ static int look(struct mq_partition *p, const struct mq_append *a, struct mq_bou
 	/* File positions are signed. */
 	if (unlikely(b->head_pos > S64_MAX - a->bytes || b->head_off > S64_MAX - a->count))
 		return -EFBIG;
-	return make_room(p, b, a->count, a->bytes, attrs, dropped);
+	return MQ_STEP_DONE;
 }
 
 /**
@@ -219,10 +231,56 @@ static int look(struct mq_partition *p, const struct mq_append *a, struct mq_bou
  */
 int mq_append_look(struct mq_partition *p, const struct mq_append *a)
 {
-	struct mq_bounds b;
+	struct tail t = tail_of(&p->log);
+	int step = may_append(p, a);
 	u64 dropped;
 
-	return look(p, a, &b, &dropped);
+	return step ?: find_room(p, &t, a->count, a->bytes, attrs_of(a), &dropped);
+}
+
+/* The same as mq_append_prepare() where a ring has to enter a chunk: once in 64 KiB. */
+static noinline int prepare_chunks(struct mq_partition *p, struct mq_append *a, const u64 *end)
+{
+	struct mq_log *log = &p->log;
+	bool missing = false;
+	unsigned int i;
+	int step;
+
+	if (!a->chunks) {
+		a->chunks = true;
+		for (i = 0; i < 3; i++) {
+			INIT_LIST_HEAD(&a->fresh[i].list);
+			a->fresh[i].have = 0;
+		}
+	}
+	/* Memory before room: nothing is evicted for a write that fails. */
+	step = mq_append_look(p, a);
+	if (step != MQ_STEP_DONE)
+		return step;
+	for (i = 0; i < 3; i++) {
+		a->fresh[i].need = mq_ring_need(append_ring(log, i), end[i]);
+		missing |= a->fresh[i].need > a->fresh[i].have;
+	}
+	if (missing)
+		return MQ_STEP_MEMORY;
+
+	step = evict_for(p, a);
+	if (step != MQ_STEP_DONE)
+		return step;
+	for (i = 0; i < 3; i++) {
+		struct mq_ring *ring = append_ring(log, i);
+		int err = mq_ring_enter(ring, end[i], &a->fresh[i].list);
+
+		a->fresh[i].have = list_length(&a->fresh[i].list);
+		if (READ_ONCE(ring->nr_lent))
+			schedule_delayed_work(&p->reap, HZ);
+		/* A page was lent since we counted: that takes one chunk more. */
+		if (err) {
+			a->fresh[i].need = mq_ring_need(ring, end[i]);
+			return MQ_STEP_MEMORY;
+		}
+	}
+	return MQ_STEP_DONE;
 }
 
 /**
@@ -231,54 +289,26 @@ int mq_append_look(struct mq_partition *p, const struct mq_append *a)
  * @a: the write
  *
  * Return: MQ_STEP_DONE and the rings are entered; MQ_STEP_FULL;
- * MQ_STEP_MEMORY with @a->need set; -ENODEV, or -EFBIG at the end of the
- * numbers.
+ * MQ_STEP_MEMORY: mq_append_refill() without the lock; -ENODEV, or -EFBIG at
+ * the end of the numbers.
  */
 int mq_append_prepare(struct mq_partition *p, struct mq_append *a)
 {
 	struct mq_log *log = &p->log;
-	bool memory = false;
-	struct mq_bounds b;
-	u64 end[3], dropped;
-	unsigned int i;
-	int step;
+	const u64 end[3] = {
+		log->b.head_pos + a->bytes,
+		(log->b.head_off + a->count) * ENTRY_SIZE,
+		log->b.head_attr + attrs_of(a),
+	};
+	int step = may_append(p, a);
 
-	step = look(p, a, &b, &dropped);
-	if (step != MQ_STEP_DONE)
+	if (unlikely(step != MQ_STEP_DONE))
 		return step;
-
-	end[0] = b.head_pos + a->bytes;
-	end[1] = (b.head_off + a->count) * ENTRY_SIZE;
-	end[2] = b.head_attr + a->attr_bytes + (u64)a->count * a->stamp_len;
-	for (i = 0; i < 3; i++) {
-		a->need[i] = mq_ring_need(append_ring(log, i), end[i]);
-		memory |= a->need[i] > a->have[i];
-	}
-	if (unlikely(memory))
-		return MQ_STEP_MEMORY;
-
-	if (b.tail_off != log->b.tail_off) {
-		p->evicted += b.tail_off - log->b.tail_off;
-		p->dropped_held += dropped;
-		evict_to(log, &b);
-	}
-	for (i = 0; i < 3; i++) {
-		struct mq_ring *ring = append_ring(log, i);
-		int err;
-
-		if (likely((s64)(end[i] - ring->entered) <= 0))
-			continue;
-		err = mq_ring_enter(ring, end[i], &a->fresh[i]);
-		a->have[i] = fresh_count(&a->fresh[i]);
-		if (READ_ONCE(ring->nr_lent))
-			schedule_delayed_work(&p->reap, HZ);
-		/* A page was lent since we counted: that takes one chunk more. */
-		if (err) {
-			a->need[i] = mq_ring_need(ring, end[i]);
-			return MQ_STEP_MEMORY;
-		}
-	}
-	return MQ_STEP_DONE;
+	if (unlikely(!mq_ring_entered(&log->data, end[0]) ||
+		     !mq_ring_entered(&log->index, end[1]) ||
+		     !mq_ring_entered(&log->attrs, end[2])))
+		return prepare_chunks(p, a, end);
+	return evict_for(p, a);
 }
 
 /**
@@ -294,11 +324,13 @@ int mq_append_refill(struct mq_partition *p, struct mq_append *a)
 	int err;
 
 	for (i = 0; i < 3; i++) {
-		if (a->need[i] <= a->have[i])
+		struct mq_fresh *fresh = &a->fresh[i];
+
+		if (fresh->need <= fresh->have)
 			continue;
-		err = mq_ring_alloc(append_ring(&p->log, i), a->need[i] - a->have[i],
-				    &a->fresh[i]);
-		a->have[i] = fresh_count(&a->fresh[i]);
+		err = mq_ring_alloc(append_ring(&p->log, i), fresh->need - fresh->have,
+				    &fresh->list);
+		fresh->have = list_length(&fresh->list);
 		if (err) {
 			atomic64_inc(&p->no_memory);
 			return err;
@@ -323,6 +355,15 @@ static s64 append_time(struct mq_log *log, u32 *flags)
 	return now;
 }
 
+/* Copy a message's attributes and the kernel's own; its checksum goes on over them. */
+static u32 put_attrs(struct mq_log *log, const struct mq_append *a, const struct mq_msg *m,
+		     u64 attr, u32 crc)
+{
+	mq_ring_write(&log->attrs, attr, a->attrs + m->attr_off, m->attr_len);
+	mq_ring_write(&log->attrs, attr + m->attr_len, a->stamp, a->stamp_len);
+	return mq_ring_crc32c(&log->attrs, crc, attr, m->attr_len + a->stamp_len);
+}
+
 /**
  * mq_append_commit() - write the entries and show the messages to readers
  * @p: the partition; its log's lock is held, its rings are entered, the
@@ -332,31 +373,24 @@ static s64 append_time(struct mq_log *log, u32 *flags)
 void mq_append_commit(struct mq_partition *p, struct mq_append *a)
 {
 	struct mq_log *log = &p->log;
-	struct mq_bounds b = log->b;
-	u32 i, once;
+	u64 off = log->b.head_off, pos = log->b.head_pos, attr = log->b.head_attr;
+	const struct mq_msg *m = a->msgs;
+	u64 empty = 0;
+	u32 once;
 	s64 now;
 
 	now = append_time(log, &once);
-	for (i = 0; i < a->count; i++) {
-		const struct mq_msg *m = &a->msgs[i];
+	for (a->end = off + a->count; off < a->end; off++, m++) {
+		u32 crc = mq_ring_crc32c(&log->data, ~0U, pos, m->len);
+		struct mq_entry *e = mq_log_slot(log, off);
 		u32 attr_len = m->attr_len + a->stamp_len;
-		struct mq_entry *e;
-		size_t len;
-		u32 crc;
 
-		crc = mq_ring_crc32c(&log->data, ~0U, b.head_pos, m->len);
-		if (attr_len) {
-			mq_ring_write(&log->attrs, b.head_attr, a->attrs + m->attr_off,
-				      m->attr_len);
-			mq_ring_write(&log->attrs, b.head_attr + m->attr_len, a->stamp,
-				      a->stamp_len);
-			crc = mq_ring_crc32c(&log->attrs, crc, b.head_attr, attr_len);
-		}
+		if (unlikely(attr_len))
+			crc = put_attrs(log, a, m, attr, crc);
 
-		e = mq_ring_ptr(&log->index, b.head_off * ENTRY_SIZE, &len);
-		e->offset = b.head_off;
-		e->position = b.head_pos;
-		e->attr_position = b.head_attr;
+		e->offset = off;
+		e->position = pos;
+		e->attr_position = attr;
 		e->timestamp = now;
 		e->len = m->len;
 		e->attr_len = attr_len;
@@ -368,20 +402,18 @@ void mq_append_commit(struct mq_partition *p, struct mq_append *a)
 		e->uid = a->uid;
 
 		once = 0;
-		b.head_off++;
-		b.head_pos += m->len;
-		b.head_attr += attr_len;
-		b.head_empty += !m->len;
+		pos += m->len;
+		attr += attr_len;
+		empty += !m->len;
 	}
 
 	/* The seqcount's barriers order all of the above before the new head. */
 	write_seqcount_begin(&log->seq);
-	log->b.head_attr = b.head_attr;
-	log->b.head_empty = b.head_empty;
-	WRITE_ONCE(log->b.head_off, b.head_off);
-	WRITE_ONCE(log->b.head_pos, b.head_pos);
+	log->b.head_attr = attr;
+	log->b.head_empty += empty;
+	WRITE_ONCE(log->b.head_off, off);
+	WRITE_ONCE(log->b.head_pos, pos);
 	write_seqcount_end(&log->seq);
-	a->end = b.head_off;
 }
 
 /**
@@ -397,10 +429,10 @@ void mq_append_wake(struct mq_partition *p)
 	smp_mb();
 	/* After that barrier. */
 	if (waitqueue_active(&p->rwait))
-		wake_up_interruptible_poll(&p->rwait, EPOLLIN | EPOLLRDNORM);
+		wake_up_interruptible_sync_poll(&p->rwait, EPOLLIN | EPOLLRDNORM);
 	/* After that barrier. */
 	if (waitqueue_active(&p->topic->rwait))
-		wake_up_interruptible_poll(&p->topic->rwait, EPOLLIN | EPOLLRDNORM);
+		wake_up_interruptible_sync_poll(&p->topic->rwait, EPOLLIN | EPOLLRDNORM);
 }
 
 /**
@@ -543,7 +575,7 @@ int mq_append(struct mq_partition *p, struct mq_append *a, enum mq_mode mode)
 bool mq_append_room(struct mq_partition *p, u64 bytes)
 {
 	struct mq_topic *topic = p->topic;
-	struct mq_bounds b;
+	struct tail t;
 	u64 dropped;
 	bool room;
 
@@ -553,8 +585,8 @@ bool mq_append_room(struct mq_partition *p, u64 bytes)
 		return true;
 
 	mutex_lock(&p->log.lock);
-	b = p->log.b;
-	room = make_room(p, &b, 1, bytes, 0, &dropped) == MQ_STEP_DONE;
+	t = tail_of(&p->log);
+	room = find_room(p, &t, 1, bytes, 0, &dropped) == MQ_STEP_DONE;
 	mutex_unlock(&p->log.lock);
 	return room;
 }
@@ -567,15 +599,15 @@ bool mq_append_room(struct mq_partition *p, u64 bytes)
 void mq_append_evict(struct mq_partition *p, u64 count)
 {
 	struct mq_log *log = &p->log;
-	struct mq_bounds b;
+	struct tail t;
 
 	mutex_lock(&log->lock);
-	b = log->b;
-	if (!count || count > b.head_off - b.tail_off)
-		count = b.head_off - b.tail_off;
+	t = tail_of(log);
+	if (!count || count > log->b.head_off - t.off)
+		count = log->b.head_off - t.off;
 	p->evicted += count;
 	while (count--)
-		pass_oldest(log, &b);
-	evict_to(log, &b);
+		pass_oldest(log, &t);
+	evict_to(log, &t);
 	mutex_unlock(&log->lock);
 }

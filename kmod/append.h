@@ -2,12 +2,13 @@
 #ifndef _MQ_APPEND_H
 #define _MQ_APPEND_H
 
+#include <linux/sched.h>
 #include <linux/types.h>
 #include <net/netlink.h>
 #include "partition.h"
+#include "topic.h"
 
 struct iov_iter;
-struct file;
 
 /**
  * struct mq_msg - one message to be appended
@@ -29,21 +30,33 @@ struct mq_msg {
 #define MQ_STAMP_MAX	(NLA_HDRLEN + sizeof(u32) + NLA_HDRLEN + sizeof(u64))
 
 /**
+ * struct mq_fresh - chunks for one ring that a write has in hand
+ * @list: the chunks
+ * @have: how many
+ * @need: how many it takes
+ */
+struct mq_fresh {
+	struct list_head list;
+	unsigned int have;
+	unsigned int need;
+};
+
+/**
  * struct mq_append - messages for one partition, appended whole or not at all
  * @msgs: the messages, in order
  * @count: how many
- * @bytes: sum of their payloads
- * @attr_bytes: sum of their attributes
+ * @pid, @uid: the writer
+ * @stamp_len: bytes of @stamp
+ * @bytes: sum of the payloads
+ * @attr_bytes: sum of the attributes
  * @payload: where the payloads come from, back to back; NULL if the caller
  *	copies (a batch that spans partitions)
  * @attrs: kernel memory with all attributes
- * @stamp: attributes added to each message
- * @stamp_len: bytes of @stamp
- * @pid, @uid: the writer
  * @end: returned: offset after the last message
  * @lines: each message must be one line with its newline (else -EINVAL)
- * @need: returned: chunks missing in data, index and attribute ring
- * @fresh: chunks in hand for them
+ * @chunks: @fresh is in use
+ * @fresh: chunks for data, index and attribute ring
+ * @stamp: attributes added to each message
  */
 struct mq_append {
 	const struct mq_msg *msgs;
@@ -57,9 +70,8 @@ struct mq_append {
 	const u8 *attrs;
 	u64 end;
 	bool lines;
-	unsigned int need[3];
-	unsigned int have[3];
-	struct list_head fresh[3];
+	bool chunks;
+	struct mq_fresh fresh[3];
 	u8 stamp[MQ_STAMP_MAX] __aligned(8);
 };
 
@@ -70,8 +82,41 @@ enum mq_mode {
 	MQ_TRY,		/* -EAGAIN, and nothing is counted: the caller tries otherwise */
 };
 
-void mq_append_init(struct mq_append *a, struct mq_topic *topic, struct file *file);
-void mq_append_done(struct mq_partition *p, struct mq_append *a);
+void mq_append_stamp(struct mq_append *a, u32 stamp);
+void mq_append_free(struct mq_partition *p, struct mq_append *a);
+
+/**
+ * mq_append_init() - begin a write
+ * @a: the write
+ * @topic: where to
+ * @uid: the opener, in the initial user namespace
+ *
+ * The caller adds messages, payload and attributes, and ends with
+ * mq_append_done() for the partition that mq_append() was called for.
+ */
+static inline void mq_append_init(struct mq_append *a, const struct mq_topic *topic, u32 uid)
+{
+	u32 stamp = READ_ONCE(topic->stamp);
+
+	a->pid = task_tgid_nr(current);
+	a->uid = uid;
+	a->stamp_len = 0;
+	a->attr_bytes = 0;
+	a->payload = NULL;
+	a->attrs = NULL;
+	a->lines = false;
+	a->chunks = false;
+	if (unlikely(stamp))
+		mq_append_stamp(a, stamp);
+}
+
+/* End a write. */
+static inline void mq_append_done(struct mq_partition *p, struct mq_append *a)
+{
+	if (unlikely(a->chunks))
+		mq_append_free(p, a);
+}
+
 int mq_append(struct mq_partition *p, struct mq_append *a, enum mq_mode mode);
 int mq_append_check(struct mq_topic *topic, const struct mq_append *a);
 

@@ -24,8 +24,19 @@ static inline u32 mq_crc32c(u32 crc, const void *p, size_t len)
 		const u8 *b = p;
 		u64 c = crc;
 
+		for (; len >= 32; len -= 32, b += 32)
+			asm("crc32q   %1, %0\n\t"
+			    "crc32q  8%1, %0\n\t"
+			    "crc32q 16%1, %0\n\t"
+			    "crc32q 24%1, %0"
+			    : "+r" (c) : "o" (*(const u8 (*)[32])b));
 		for (; len >= 8; len -= 8, b += 8)
 			asm("crc32q %1, %0" : "+r" (c) : "rm" (*(const u64 *)b));
+		if (len >= 4) {
+			asm("crc32l %1, %k0" : "+r" (c) : "rm" (*(const u32 *)b));
+			len -= 4;
+			b += 4;
+		}
 		for (; len; len--, b++)
 			asm("crc32b %1, %k0" : "+r" (c) : "rm" (*b));
 		return c;

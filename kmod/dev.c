@@ -2,6 +2,7 @@
 /*
  * The file operations of a topic: open, close, poll, what a file shows.
  */
+#include <linux/cred.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/seq_file.h>
@@ -34,8 +35,11 @@ static struct mq_file *file_alloc(struct file *filp, struct mq_topic *topic, int
 	f->first.part = mq_topic_partition(topic, max(partition, 0));
 	memset(&f->first.until, 0xff, sizeof(f->first.until));
 	f->nr = 1;
-	f->sticky = (unsigned int)atomic_inc_return(&topic->next_partition) %
-		    mq_topic_partitions(topic);
+	/* Without a key, a file's writes stick to one partition: each file to another. */
+	f->wpart = partition >= 0 ? f->first.part :
+		   mq_topic_partition(topic, (u32)atomic_inc_return(&topic->next_partition) %
+					     mq_topic_partitions(topic));
+	f->uid = from_kuid(&init_user_ns, filp->f_cred->euid);
 	return f;
 }
 
@@ -107,7 +111,7 @@ static int mq_dev_open(struct inode *inode, struct file *filp)
 	if (reads)
 		atomic_inc(&f->first.part->readers);
 	if (writes)
-		atomic_inc(&mq_write_partition(f)->writers);
+		atomic_inc(&f->wpart->writers);
 	set_modes(f);
 	err = reads ? start_reading(f, &name) : 0;
 	if (err)
@@ -116,7 +120,7 @@ static int mq_dev_open(struct inode *inode, struct file *filp)
 
 err_file:
 	if (writes)
-		atomic_dec(&mq_write_partition(f)->writers);
+		atomic_dec(&f->wpart->writers);
 	mq_file_free_cursors(f);
 	kfree(f);
 err_topic:
@@ -128,7 +132,7 @@ static int mq_dev_release(struct inode *inode, struct file *filp)
 {
 	bool reads = filp->f_mode & FMODE_READ, writes = filp->f_mode & FMODE_WRITE;
 	struct mq_file *f = filp->private_data;
-	struct mq_partition *p = mq_write_partition(f);
+	struct mq_partition *p = f->wpart;
 
 	/* The last close never waits: without room the unfinished line is lost, and counted. */
 	if (writes && f->line_len && mq_line_flush(f, MQ_TRY))
@@ -162,7 +166,7 @@ static __poll_t poll_cursor(struct mq_file *f, struct mq_cursor *c)
 static __poll_t mq_dev_poll(struct file *filp, struct poll_table_struct *table)
 {
 	struct mq_file *f = filp->private_data;
-	struct mq_partition *p = mq_write_partition(f);
+	struct mq_partition *p = f->wpart;
 	__poll_t events = 0;
 	unsigned int i, nr;
 

@@ -72,7 +72,8 @@ struct mq_memo {
  * @grow: serialises growing
  * @from_start: a partition added later is read from its start
  * @turn: partition that the next read of several begins with
- * @sticky: partition of writes without a key
+ * @wpart: partition of writes without a key
+ * @uid: who opened it, in the initial user namespace
  * @memo: see there
  * @wlock: serialises writers of a line topic: protects @line, @line_len, @line_size;
  *	only tried under a pipe's mutex; outside of the log's lock
@@ -98,7 +99,8 @@ struct mq_file {
 	bool until_end;
 	struct mutex grow;	/* adding cursors */
 	unsigned int turn;
-	unsigned int sticky;
+	struct mq_partition *wpart;
+	u32 uid;
 	struct mq_memo *memo;
 	atomic64_t lost;
 	atomic64_t overruns;
@@ -177,7 +179,6 @@ ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
 /* write.c */
 ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from);
 int mq_write_message(struct mq_file *f, struct iov_iter *from, int mode, u64 *end);
-struct mq_partition *mq_write_partition(struct mq_file *f);
 
 /* line.c */
 ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *end);

@@ -7,16 +7,9 @@
 #include <linux/sched/signal.h>
 #include "hold.h"
 
-static const struct mq_entry *entry_of(const struct mq_partition *p, u64 off)
-{
-	size_t len;
-
-	return mq_ring_ptr(&p->log.index, off * sizeof(struct mq_entry), &len);
-}
-
 static bool below_bounds(const struct mq_partition *p, u64 off)
 {
-	const struct mq_entry *e = entry_of(p, off);
+	const struct mq_entry *e = mq_log_slot(&p->log, off);
 
 	return off < p->held_off && e->position + e->len <= p->held_pos;
 }

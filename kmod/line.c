@@ -91,7 +91,7 @@ static int append_lines(struct mq_file *f, struct mq_partition *p, char *buf,
 	struct mq_append a;
 	int err;
 
-	mq_append_init(&a, f->topic, f->filp);
+	mq_append_init(&a, f->topic, f->uid);
 	iov_iter_kvec(&iter, WRITE, &kvec, 1, lb->bytes);
 	a.msgs = lb->msgs;
 	a.count = lb->count;
@@ -120,7 +120,7 @@ static void shorten(struct line_batch *lb, u32 count)
 static size_t flush_lines(struct mq_file *f, size_t staged, enum mq_mode mode,
 			  u64 *end, int *err)
 {
-	struct mq_partition *p = mq_write_partition(f);
+	struct mq_partition *p = f->wpart;
 	u32 in_line = f->line_len;	/* no newline there: it was looked for */
 	struct line_batch lb;
 	size_t done = 0;
@@ -290,7 +290,7 @@ int mq_line_flush(struct mq_file *f, int mode)
 			lb->bytes = f->line_len;
 			lb->msgs[0].len = f->line_len;
 			lb->msgs[0].flags = MQ_ENTRY_UNFINISHED;
-			err = append_lines(f, mq_write_partition(f), f->line, lb, mode, &end);
+			err = append_lines(f, f->wpart, f->line, lb, mode, &end);
 			kfree(lb);
 		}
 		if (!err)

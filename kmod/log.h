@@ -75,6 +75,14 @@ struct mq_log_config {
 	bool reserve;
 };
 
+/* A retained message's entry, or the place for a new one. The log's lock is held. */
+static inline struct mq_entry *mq_log_slot(const struct mq_log *log, u64 off)
+{
+	size_t len;
+
+	return mq_ring_ptr(&log->index, off * sizeof(struct mq_entry), &len);
+}
+
 int mq_log_init(struct mq_log *log, const struct mq_log_config *config);
 void mq_log_destroy(struct mq_log *log);
 

@@ -206,7 +206,7 @@ static bool route(struct mq_file *f, struct batch *b, struct mq_partition **p)
 		*p = mq_topic_partition(f->topic, b->head.partition);
 		return true;
 	}
-	*p = mq_write_partition(f);
+	*p = f->wpart;
 	if (f->partition >= 0 || nr == 1)
 		return true;
 	for (i = 0; i < b->head.count; i++) {
@@ -223,7 +223,7 @@ static bool route(struct mq_file *f, struct batch *b, struct mq_partition **p)
 
 static void fill_append(struct mq_file *f, struct mq_append *a, const struct batch *b)
 {
-	mq_append_init(a, f->topic, f->filp);
+	mq_append_init(a, f->topic, f->uid);
 	a->attrs = b->attrs;
 	a->lines = READ_ONCE(f->topic->framing) == MQ_FRAMING_LINE;
 }

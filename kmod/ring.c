@@ -6,7 +6,6 @@
  */
 #include <linux/gfp.h>
 #include <linux/log2.h>
-#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
 #include "crc.h"
@@ -16,22 +15,6 @@
 
 /* Looks at lent chunks each time one is wanted: bounds the time under the lock. */
 #define MQ_LENT_TRIES	4
-
-static inline u64 chunk_size(const struct mq_ring *ring)
-{
-	return 1ULL << ring->chunk_shift;
-}
-
-static inline unsigned int slot_of(const struct mq_ring *ring, u64 pos)
-{
-	u32 slot;
-
-	/* Offsets times 64 wrap around 2^64, so rings of powers of two are masked. */
-	if (!ring->lend)
-		return (pos >> ring->chunk_shift) & (ring->nr_slots - 1);
-	div_u64_rem(pos >> ring->chunk_shift, ring->nr_slots, &slot);
-	return slot;
-}
 
 /* What a change of the ring's memory from @old to @new means for the module's limit. */
 static u64 beyond_reserve(const struct mq_ring *ring, u64 bytes)
@@ -152,7 +135,7 @@ int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
 	ring->chunk_shift = clamp_t(unsigned int, shift, PAGE_SHIFT, max_shift);
 	ring->nr_slots = max_t(u64, size >> ring->chunk_shift, 1) + lend;
 	ring->lend = lend;
-	ring->entered = start & ~(chunk_size(ring) - 1);
+	ring->entered = start & ~(mq_ring_chunk(ring) - 1);
 	INIT_LIST_HEAD(&ring->lent);
 	ring->nr_lent = 0;
 	atomic64_set(&ring->memory, 0);
@@ -161,7 +144,7 @@ int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
 	if (!ring->slots)
 		return -ENOMEM;
 	if (reserve) {
-		u64 bytes = ring->nr_slots * chunk_size(ring);
+		u64 bytes = ring->nr_slots * mq_ring_chunk(ring);
 		int err = mq_memory_charge(bytes);
 
 		if (err) {
@@ -229,8 +212,8 @@ unsigned int mq_ring_need(const struct mq_ring *ring, u64 end)
 
 	if (likely((s64)(end - ring->entered) <= 0))
 		return 0;
-	for (pos = ring->entered; (s64)(end - pos) > 0; pos += chunk_size(ring)) {
-		chunk = rcu_dereference_protected(ring->slots[slot_of(ring, pos)], true);
+	for (pos = ring->entered; (s64)(end - pos) > 0; pos += mq_ring_chunk(ring)) {
+		chunk = rcu_dereference_protected(ring->slots[mq_ring_slot(ring, pos)], true);
 		if (!chunk || (ring->lend && !chunk_idle(chunk)))
 			need++;
 	}
@@ -267,7 +250,7 @@ static struct mq_chunk *take_lent(struct mq_ring *ring)
 int mq_ring_enter(struct mq_ring *ring, u64 end, struct list_head *fresh)
 {
 	while ((s64)(end - ring->entered) > 0) {
-		unsigned int slot = slot_of(ring, ring->entered);
+		unsigned int slot = mq_ring_slot(ring, ring->entered);
 		struct mq_chunk *old, *new;
 
 		old = rcu_dereference_protected(ring->slots[slot], true);
@@ -288,7 +271,7 @@ int mq_ring_enter(struct mq_ring *ring, u64 end, struct list_head *fresh)
 				WRITE_ONCE(ring->nr_lent, ring->nr_lent + 1);
 			}
 		}
-		ring->entered += chunk_size(ring);
+		ring->entered += mq_ring_chunk(ring);
 	}
 	return 0;
 }
@@ -306,13 +289,13 @@ int mq_ring_alloc(struct mq_ring *ring, unsigned int nr, struct list_head *fresh
 {
 	while (nr--) {
 		struct mq_chunk *chunk;
-		int err = ring_charge(ring, chunk_size(ring));
+		int err = ring_charge(ring, mq_ring_chunk(ring));
 
 		if (err)
 			return err;
 		chunk = chunk_alloc(ring->chunk_shift - PAGE_SHIFT);
 		if (!chunk) {
-			ring_uncharge(ring, chunk_size(ring));
+			ring_uncharge(ring, mq_ring_chunk(ring));
 			return -ENOMEM;
 		}
 		list_add_tail(&chunk->node, fresh);
@@ -332,7 +315,7 @@ void mq_ring_free_list(struct mq_ring *ring, struct list_head *fresh)
 	list_for_each_entry_safe(chunk, next, fresh, node) {
 		list_del(&chunk->node);
 		chunk_free(chunk);
-		ring_uncharge(ring, chunk_size(ring));
+		ring_uncharge(ring, mq_ring_chunk(ring));
 	}
 }
 
@@ -352,33 +335,9 @@ void mq_ring_reap(struct mq_ring *ring)
 			continue;
 		list_del(&chunk->node);
 		WRITE_ONCE(ring->nr_lent, ring->nr_lent - 1);
-		ring_uncharge(ring, chunk_size(ring));
+		ring_uncharge(ring, mq_ring_chunk(ring));
 		call_rcu(&chunk->rcu, chunk_free_rcu);
 	}
-}
-
-/**
- * mq_ring_ptr() - address of a byte in the ring
- * @ring: the ring
- * @pos: its position
- * @len: returned: bytes that follow it at the same address
- *
- * Context: rcu_read_lock(), or the log's lock. Return: NULL where nothing was
- * ever written.
- */
-void *mq_ring_ptr(const struct mq_ring *ring, u64 pos, size_t *len)
-{
-	struct mq_chunk *chunk = rcu_dereference_check(ring->slots[slot_of(ring, pos)], true);
-	size_t off = pos & (chunk_size(ring) - 1);
-
-	if (unlikely(!chunk))
-		return NULL;
-	if (likely(chunk->base)) {
-		*len = chunk_size(ring) - off;
-		return chunk->base + off;
-	}
-	*len = PAGE_SIZE - offset_in_page(off);
-	return page_address(chunk->pages[off >> PAGE_SHIFT]) + offset_in_page(off);
 }
 
 /**
@@ -400,7 +359,8 @@ size_t mq_ring_copy_from_iter(struct mq_ring *ring, u64 pos, size_t len,
 		void *to = mq_ring_ptr(ring, pos + done, &seg);
 
 		seg = min(seg, len - done);
-		got = copy_from_iter(to, seg, from);
+		/* Whole pages of ours: there is no object whose bounds could be checked. */
+		got = _copy_from_iter(to, seg, from);
 		done += got;
 		if (got != seg)
 			break;
@@ -500,7 +460,7 @@ size_t mq_ring_copy_to_iter(const struct mq_ring *ring, u64 pos, size_t len,
 		if (!from)
 			break;
 		seg = min(seg, len - done);
-		got = copy_to_iter(from, seg, to);
+		got = _copy_to_iter(from, seg, to);
 		done += got;
 		if (got != seg)
 			break;
@@ -524,8 +484,8 @@ size_t mq_ring_copy_to_iter(const struct mq_ring *ring, u64 pos, size_t len,
 struct page *mq_ring_get_page(const struct mq_ring *ring, u64 pos,
 			      unsigned int *offset, size_t *len)
 {
-	struct mq_chunk *chunk = rcu_dereference(ring->slots[slot_of(ring, pos)]);
-	size_t off = pos & (chunk_size(ring) - 1);
+	struct mq_chunk *chunk = rcu_dereference(ring->slots[mq_ring_slot(ring, pos)]);
+	size_t off = pos & (mq_ring_chunk(ring) - 1);
 	struct page *page;
 
 	if (!chunk)
@@ -533,7 +493,7 @@ struct page *mq_ring_get_page(const struct mq_ring *ring, u64 pos,
 	if (chunk->base) {
 		page = chunk->pages[0];
 		*offset = off;
-		*len = chunk_size(ring) - off;
+		*len = mq_ring_chunk(ring) - off;
 	} else {
 		page = chunk->pages[off >> PAGE_SHIFT];
 		*offset = offset_in_page(off);

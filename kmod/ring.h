@@ -3,6 +3,7 @@
 #define _MQ_RING_H
 
 #include <linux/list.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/types.h>
@@ -59,6 +60,53 @@ struct mq_ring {
 	u64 reserved;
 };
 
+static inline u64 mq_ring_chunk(const struct mq_ring *ring)
+{
+	return 1ULL << ring->chunk_shift;
+}
+
+static inline unsigned int mq_ring_slot(const struct mq_ring *ring, u64 pos)
+{
+	u32 slot;
+
+	/* Offsets times 64 wrap around 2^64, so rings of powers of two are masked. */
+	if (!ring->lend)
+		return (pos >> ring->chunk_shift) & (ring->nr_slots - 1);
+	div_u64_rem(pos >> ring->chunk_shift, ring->nr_slots, &slot);
+	return slot;
+}
+
+/**
+ * mq_ring_ptr() - address of a byte in the ring
+ * @ring: the ring
+ * @pos: its position
+ * @len: returned: bytes that follow it at the same address
+ *
+ * Context: rcu_read_lock(), or the log's lock. Return: NULL where nothing was
+ * ever written.
+ */
+static inline void *mq_ring_ptr(const struct mq_ring *ring, u64 pos, size_t *len)
+{
+	const struct mq_chunk *chunk =
+		rcu_dereference_check(ring->slots[mq_ring_slot(ring, pos)], true);
+	size_t off = pos & (mq_ring_chunk(ring) - 1);
+
+	if (unlikely(!chunk))
+		return NULL;
+	if (likely(chunk->base)) {
+		*len = mq_ring_chunk(ring) - off;
+		return chunk->base + off;
+	}
+	*len = PAGE_SIZE - offset_in_page(off);
+	return page_address(chunk->pages[off >> PAGE_SHIFT]) + offset_in_page(off);
+}
+
+/* Does every byte below @end have a chunk of its own lap? The log's lock is held. */
+static inline bool mq_ring_entered(const struct mq_ring *ring, u64 end)
+{
+	return (s64)(end - ring->entered) <= 0;
+}
+
 int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
 		 u64 start, bool lend, bool reserve);
 void mq_ring_destroy(struct mq_ring *ring);
@@ -78,7 +126,6 @@ int mq_ring_alloc(struct mq_ring *ring, unsigned int nr, struct list_head *fresh
 void mq_ring_free_list(struct mq_ring *ring, struct list_head *fresh);
 
 /* Readers' side, under rcu_read_lock(). */
-void *mq_ring_ptr(const struct mq_ring *ring, u64 pos, size_t *len);
 size_t mq_ring_copy_to_iter(const struct mq_ring *ring, u64 pos, size_t len,
 			    struct iov_iter *to);
 struct page *mq_ring_get_page(const struct mq_ring *ring, u64 pos,

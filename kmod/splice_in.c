@@ -101,7 +101,7 @@ ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
 {
 	struct mq_file *f = out->private_data;
 	bool nonblock = mq_file_nonblock(out) || (flags & SPLICE_F_NONBLOCK);
-	struct mq_partition *p = mq_write_partition(f);
+	struct mq_partition *p = f->wpart;
 	bool dsync = out->f_flags & O_DSYNC;
 	struct mq_room_wait wait;
 	u64 end = 0;

@@ -7,17 +7,6 @@
 #include "file.h"
 
 /**
- * mq_write_partition() - where a file's writes without a key go
- * @f: the file
- */
-struct mq_partition *mq_write_partition(struct mq_file *f)
-{
-	if (f->partition >= 0)
-		return f->first.part;
-	return mq_topic_partition(f->topic, f->sticky);
-}
-
-/**
  * mq_write_message() - append one message
  * @f: the file, of a message topic
  * @from: the payload, all of it; not empty
@@ -29,21 +18,22 @@ struct mq_partition *mq_write_partition(struct mq_file *f)
 int mq_write_message(struct mq_file *f, struct iov_iter *from, int mode, u64 *end)
 {
 	struct mq_msg msg = { .len = iov_iter_count(from) };
-	struct mq_partition *p = mq_write_partition(f);
 	struct mq_append a;
-	int err;
+	int err = 0;
 
 	if (iov_iter_count(from) > READ_ONCE(f->topic->max_message_bytes))
 		return -EMSGSIZE;
-	mq_append_init(&a, f->topic, f->filp);
+	mq_append_init(&a, f->topic, f->uid);
 	a.msgs = &msg;
 	a.count = 1;
 	a.bytes = msg.len;
 	a.payload = from;
-	err = mq_append_check(f->topic, &a);
+	/* A payload within the limit fits the rings; only what is stamped may not. */
+	if (unlikely(a.stamp_len))
+		err = mq_append_check(f->topic, &a);
 	if (!err)
-		err = mq_append(p, &a, mode);
-	mq_append_done(p, &a);
+		err = mq_append(f->wpart, &a, mode);
+	mq_append_done(f->wpart, &a);
 	*end = a.end;
 	return err;
 }
@@ -78,7 +68,7 @@ ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 			ret = count;
 	}
 	if (dsync && ret > 0 && end) {
-		err = mq_durable_wait(mq_write_partition(f), end, false);
+		err = mq_durable_wait(f->wpart, end, false);
 		if (err)
 			ret = err;
 	}
