@@ -4,8 +4,9 @@
  *
  * A message is "ID NUMBER xxx...\n", one a call, numbers from 1 on. The last
  * acknowledged number is kept in ACKFILE, which is mapped: it survives kill -9.
- * With -r the file is opened anew for each message, and whatever fails is
- * tried again: a load for topics, and modules, that come and go.
+ * With -w it sleeps that long after each. With -r the file is opened anew for
+ * each message, and whatever fails is tried again: a load for topics, and
+ * modules, that come and go.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -65,16 +66,20 @@ int main(int argc, char **argv)
 	uint64_t count = UINT64_MAX, *ack;
 	static char message[LEN_MAX + 1];
 	bool reopen = false;
+	useconds_t wait = 0;
 	size_t len = 100;
 	int opt, fd = -1;
 
-	while ((opt = getopt(argc, argv, "n:l:r")) != -1) {
+	while ((opt = getopt(argc, argv, "n:l:w:r")) != -1) {
 		switch (opt) {
 		case 'n':
 			count = number(optarg, 1, UINT64_MAX);
 			break;
 		case 'l':
 			len = number(optarg, 32, LEN_MAX);
+			break;
+		case 'w':
+			wait = number(optarg, 0, 999999);
 			break;
 		case 'r':
 			reopen = true;
@@ -111,9 +116,11 @@ int main(int argc, char **argv)
 				errx(1, "%s: short write of %zd", argv[optind], ret);
 		}
 		__atomic_store_n(ack, i, __ATOMIC_RELEASE);
+		if (wait)
+			usleep(wait);
 	}
 	return 0;
 usage:
-	fputs("usage: tally [-n COUNT] [-l LENGTH] [-r] FILE ID ACKFILE\n", stderr);
+	fputs("usage: tally [-n COUNT] [-l LENGTH] [-w USEC] [-r] FILE ID ACKFILE\n", stderr);
 	return 2;
 }
