@@ -200,8 +200,8 @@ static int evict_for(struct mq_partition *p, const struct mq_append *a)
 		return MQ_STEP_DONE;
 	step = find_room(p, &t, a->count, a->bytes, attrs_of(a), &dropped);
 	if (step == MQ_STEP_DONE) {
-		p->evicted += t.off - p->log.b.tail_off;
-		p->dropped_held += dropped;
+		WRITE_ONCE(p->evicted, p->evicted + (t.off - p->log.b.tail_off));
+		WRITE_ONCE(p->dropped_held, p->dropped_held + dropped);
 		evict_to(&p->log, &t);
 	}
 	return step;
@@ -605,7 +605,7 @@ void mq_append_evict(struct mq_partition *p, u64 count)
 	t = tail_of(log);
 	if (!count || count > log->b.head_off - t.off)
 		count = log->b.head_off - t.off;
-	p->evicted += count;
+	WRITE_ONCE(p->evicted, p->evicted + count);
 	while (count--)
 		pass_oldest(log, &t);
 	evict_to(log, &t);

@@ -14,6 +14,11 @@ static bool below_bounds(const struct mq_partition *p, u64 off)
 	return off < p->held_off && e->position + e->len <= p->held_pos;
 }
 
+static bool readers_hold(const struct mq_partition *p)
+{
+	return (READ_ONCE(p->topic->hold) & MQ_HOLD_READERS) && !list_empty(&p->holders);
+}
+
 /* Readers only move forward without the lock, so what is computed stays a lower bound. */
 static void compute_bounds(struct mq_partition *p)
 {
@@ -37,7 +42,7 @@ bool mq_held(struct mq_partition *p, u64 off)
 {
 	if (p->topic->persistent && off >= READ_ONCE(p->durable_off))
 		return true;
-	if (!(READ_ONCE(p->topic->hold) & MQ_HOLD_READERS) || list_empty(&p->holders))
+	if (!readers_hold(p))
 		return false;
 	if (below_bounds(p, off))
 		return false;
@@ -53,22 +58,29 @@ bool mq_held(struct mq_partition *p, u64 off)
  */
 u64 mq_partition_held_offset(struct mq_partition *p)
 {
-	u64 lo, hi;
+	struct mq_bounds b;
+	u64 lo, hi, off;
+
+	mq_log_bounds(&p->log, &b);
+	if (!mq_may_hold(p))
+		return b.head_off;
 
 	mutex_lock(&p->log.lock);
 	lo = p->log.b.tail_off;
 	hi = p->log.b.head_off;
+	if (p->topic->persistent)
+		hi = clamp(p->durable_off, lo, hi);
+	compute_bounds(p);
 	/* What is held is held from some message on. */
-	while (lo < hi) {
-		u64 mid = lo + (hi - lo) / 2;
-
-		if (mq_held(p, mid))
-			hi = mid;
+	while (readers_hold(p) && lo < hi) {
+		off = lo + (hi - lo) / 2;
+		if (below_bounds(p, off))
+			lo = off + 1;
 		else
-			lo = mid + 1;
+			hi = off;
 	}
 	mutex_unlock(&p->log.lock);
-	return lo;
+	return hi;
 }
 
 /**

@@ -104,6 +104,7 @@ void mq_partition_wake_all(struct mq_partition *p)
 void mq_partition_stats(struct mq_partition *p, struct mq_stats *sum)
 {
 	struct mq_log *log = &p->log;
+	struct mq_bounds b;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
@@ -112,14 +113,14 @@ void mq_partition_stats(struct mq_partition *p, struct mq_stats *sum)
 		sum->messages_out += READ_ONCE(c->messages_out);
 		sum->bytes_out += READ_ONCE(c->bytes_out);
 	}
-	mutex_lock(&log->lock);
-	sum->messages_in += log->b.head_off - log->start.head_off;
-	sum->bytes_in += log->b.head_pos - log->start.head_pos;
-	sum->dropped_held += p->dropped_held;
-	sum->evicted += p->evicted;
-	sum->lent += (u64)log->data.nr_lent << log->data.chunk_shift;
-	sum->wraps += (log->b.head_pos - log->start.head_pos) >> ilog2(log->data.size);
-	mutex_unlock(&log->lock);
+	/* Without the log's lock: anybody may ask, as often as they like. */
+	mq_log_bounds(log, &b);
+	sum->messages_in += b.head_off - log->start.head_off;
+	sum->bytes_in += b.head_pos - log->start.head_pos;
+	sum->dropped_held += READ_ONCE(p->dropped_held);
+	sum->evicted += READ_ONCE(p->evicted);
+	sum->lent += (u64)READ_ONCE(log->data.nr_lent) << log->data.chunk_shift;
+	sum->wraps += (b.head_pos - log->start.head_pos) >> ilog2(log->data.size);
 	sum->memory += atomic64_read(&log->data.memory) + atomic64_read(&log->index.memory) +
 		       atomic64_read(&log->attrs.memory);
 	sum->rejected += atomic64_read(&p->rejected);
