@@ -24,12 +24,16 @@ static inline u32 mq_crc32c(u32 crc, const void *p, size_t len)
 		const u8 *b = p;
 		u64 c = crc;
 
-		for (; len >= 32; len -= 32, b += 32)
-			asm("crc32q   %1, %0\n\t"
-			    "crc32q  8%1, %0\n\t"
-			    "crc32q 16%1, %0\n\t"
-			    "crc32q 24%1, %0"
-			    : "+r" (c) : "o" (*(const u8 (*)[32])b));
+		for (; len >= 32; len -= 32, b += 32) {
+			const u64 *w = (const u64 *)b;
+
+			/* One operand each: "8%1" is right only where the compiler needs no offset. */
+			asm("crc32q %1, %0\n\t"
+			    "crc32q %2, %0\n\t"
+			    "crc32q %3, %0\n\t"
+			    "crc32q %4, %0"
+			    : "+r" (c) : "m" (w[0]), "m" (w[1]), "m" (w[2]), "m" (w[3]));
+		}
 		for (; len >= 8; len -= 8, b += 8)
 			asm("crc32q %1, %0" : "+r" (c) : "rm" (*(const u64 *)b));
 		if (len >= 4) {
