@@ -192,11 +192,15 @@ static u64 find_time_in(const struct mq_log *log, u64 lo, u64 hi, s64 time)
 u64 mq_log_find_time(const struct mq_log *log, s64 time)
 {
 	struct mq_bounds b;
+	struct mq_entry e;
 	u64 run, off, old;
 
 	mq_log_bounds(log, &b);
 	run = clamp(READ_ONCE(log->run_off), b.tail_off, b.head_off);
 	off = find_time_in(log, run, b.head_off, time);
+	/* A run that begins at just that time is not younger. */
+	if (off == run && off < b.head_off && mq_log_entry(log, off, &e) && e.timestamp == time)
+		return off;
 	if (off == run && run > b.tail_off) {
 		old = find_time_in(log, b.tail_off, run, time);
 		if (old < run)
