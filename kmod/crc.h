@@ -32,7 +32,7 @@ static inline u32 mq_crc32c(u32 crc, const void *p, size_t len)
 			    "crc32q %2, %0\n\t"
 			    "crc32q %3, %0\n\t"
 			    "crc32q %4, %0"
-			    : "+r" (c) : "m" (w[0]), "m" (w[1]), "m" (w[2]), "m" (w[3]));
+			    : "+&r" (c) : "m" (w[0]), "m" (w[1]), "m" (w[2]), "m" (w[3]));
 		}
 		for (; len >= 8; len -= 8, b += 8)
 			asm("crc32q %1, %0" : "+r" (c) : "rm" (*(const u64 *)b));
