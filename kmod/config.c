@@ -11,6 +11,7 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 #include "fs.h"
+#include "hold.h"
 #include "limits.h"
 #include "memory.h"
 #include "netlink.h"
@@ -260,6 +261,8 @@ static int apply(struct mq_topic *t, const struct mq_config *c,
 		 struct mq_partition **parts, struct posix_acl **acl,
 		 struct netlink_ext_ack *extack, struct nlattr **attrs)
 {
+	unsigned int n;
+
 	if (t->dead) {
 		NL_SET_ERR_MSG(extack, "the topic was deleted");
 		return -ENODEV;
@@ -275,8 +278,11 @@ static int apply(struct mq_topic *t, const struct mq_config *c,
 		WRITE_ONCE(t->max_message_bytes, c->max_message_bytes);
 	if (given(c, MQ_A_TOPIC_OVERFLOW))
 		WRITE_ONCE(t->overflow, c->overflow);
-	if (given(c, MQ_A_TOPIC_HOLD))
+	if (given(c, MQ_A_TOPIC_HOLD)) {
 		WRITE_ONCE(t->hold, c->hold);
+		for (n = 0; c->hold && n < t->nr_partitions; n++)
+			mq_hold_on(mq_topic_partition(t, n));
+	}
 	if (given(c, MQ_A_TOPIC_STAMP))
 		WRITE_ONCE(t->stamp, c->stamp);
 	if (given(c, MQ_A_TOPIC_PAUSED))

@@ -63,7 +63,8 @@ static int start_reading(struct mq_file *f, const struct mq_name *name)
 			break;
 		mq_reader_shows(f, c, &c->at, false);
 		/* What was the oldest may have gone before it was held: now the oldest stays. */
-		if (c->holder.active && name->from != MQ_FROM_OFFSET) {
+		if (READ_ONCE(f->topic->hold) && c->holder.active &&
+		    name->from != MQ_FROM_OFFSET) {
 			err = mq_file_start(f, c, name->from, name->value);
 			mq_reader_shows(f, c, &c->at, false);
 		}

@@ -19,6 +19,13 @@ static bool readers_hold(const struct mq_partition *p)
 	return (READ_ONCE(p->topic->hold) & MQ_HOLD_READERS) && !list_empty(&p->holders);
 }
 
+static void lower_bound(struct mq_partition *p, const struct mq_holder *h)
+{
+	u64 *bound = h->by_offset ? &p->held_off : &p->held_pos;
+
+	*bound = min(*bound, READ_ONCE(h->hold));
+}
+
 /* Readers only move forward without the lock, so what is computed stays a lower bound. */
 static void compute_bounds(struct mq_partition *p)
 {
@@ -26,11 +33,8 @@ static void compute_bounds(struct mq_partition *p)
 
 	p->held_pos = U64_MAX;
 	p->held_off = U64_MAX;
-	list_for_each_entry(h, &p->holders, node) {
-		u64 *bound = h->by_offset ? &p->held_off : &p->held_pos;
-
-		*bound = min(*bound, READ_ONCE(h->hold));
-	}
+	list_for_each_entry(h, &p->holders, node)
+		lower_bound(p, h);
 }
 
 /**
@@ -88,6 +92,9 @@ u64 mq_partition_held_offset(struct mq_partition *p)
  * @p: the partition
  * @h: the reader's holder, not active
  * @at: first position (offset) that it has not read
+ *
+ * Readers are known, and where they stand, whether the topic has hold=readers or
+ * not: so it binds those that are open already when it is switched on.
  */
 void mq_hold(struct mq_partition *p, struct mq_holder *h, u64 at)
 {
@@ -96,8 +103,8 @@ void mq_hold(struct mq_partition *p, struct mq_holder *h, u64 at)
 		h->hold = at;
 		h->active = true;
 		list_add_tail(&h->node, &p->holders);
+		lower_bound(p, h);
 	}
-	compute_bounds(p);
 	mutex_unlock(&p->log.lock);
 }
 
@@ -113,7 +120,12 @@ void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 
 	if (at == was)
 		return;
-	/* Two readers of one file: the slower must not move back what the faster moved on. */
+	/* Nobody asks; the bounds are computed anew by mq_hold_on(). */
+	if (likely(!(READ_ONCE(p->topic->hold) & MQ_HOLD_READERS))) {
+		WRITE_ONCE(h->hold, at);
+		return;
+	}
+	/* Two readers of one file: if another moved it on meanwhile, back is under the lock, too. */
 	while (at > was) {
 		/* A full barrier: pairs with the one in mq_room_wait_begin(). */
 		if (try_cmpxchg(&h->hold, &was, at)) {
@@ -126,7 +138,19 @@ void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 	/* Backward, under the lock: a writer must not evict by an old bound. */
 	mutex_lock(&p->log.lock);
 	WRITE_ONCE(h->hold, at);
-	compute_bounds(p);
+	lower_bound(p, h);
+	mutex_unlock(&p->log.lock);
+}
+
+/**
+ * mq_hold_on() - hold=readers was switched on
+ * @p: a partition of the topic
+ */
+void mq_hold_on(struct mq_partition *p)
+{
+	mutex_lock(&p->log.lock);
+	p->held_pos = 0;
+	p->held_off = 0;
 	mutex_unlock(&p->log.lock);
 }
 
@@ -141,7 +165,6 @@ void mq_hold_release(struct mq_partition *p, struct mq_holder *h)
 	if (h->active) {
 		list_del(&h->node);
 		h->active = false;
-		compute_bounds(p);
 	}
 	mutex_unlock(&p->log.lock);
 	mq_room_wake(p);

@@ -24,6 +24,7 @@ bool mq_held(struct mq_partition *p, u64 off);
 void mq_hold(struct mq_partition *p, struct mq_holder *h, u64 at);
 void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at);
 void mq_hold_release(struct mq_partition *p, struct mq_holder *h);
+void mq_hold_on(struct mq_partition *p);
 
 int mq_room_refused(struct mq_partition *p, bool nonblock);
 void mq_room_wait_begin(struct mq_partition *p, struct mq_room_wait *wait);

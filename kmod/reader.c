@@ -345,7 +345,7 @@ static u64 hold_at(const struct mq_file *f, const struct mq_place *at)
 void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at,
 		     bool reads)
 {
-	if (likely(!(READ_ONCE(f->topic->hold) & MQ_HOLD_READERS)) || f->skip)
+	if (f->skip)
 		return;
 	if (READ_ONCE(c->holder.active)) {
 		mq_hold_move(c->part, &c->holder, hold_at(f, at));
@@ -363,6 +363,6 @@ void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_pla
  */
 void mq_reader_read(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at)
 {
-	if (unlikely(READ_ONCE(c->holder.active)))
+	if (READ_ONCE(c->holder.active))
 		mq_hold_move(c->part, &c->holder, hold_at(f, at));
 }
