@@ -21,6 +21,7 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include "append.h"
+#include "crc.h"
 #include "hold.h"
 #include "limits.h"
 #include "topic.h"
@@ -137,7 +138,7 @@ static void evict_to(struct mq_log *log, const struct tail *to)
 	smp_mb();
 }
 
-static struct tail tail_of(const struct mq_log *log)
+static inline struct tail tail_of(const struct mq_log *log)
 {
 	return (struct tail) {
 		.off = log->b.tail_off,
@@ -162,26 +163,34 @@ static u64 attrs_of(const struct mq_append *a)
 	return a->attr_bytes + (u64)a->count * a->stamp_len;
 }
 
-static bool fits(const struct mq_log *log, const struct tail *t, u64 count, u64 bytes, u64 attrs)
+/* Is there room between a tail and so much more at the head? Differences, for numbers wrap. */
+static inline bool fits(const struct mq_log *log, const struct tail *t, const struct mq_append *a)
 {
-	return log->b.head_pos + bytes - t->pos <= log->data.size &&
-	       (log->b.head_off + count - t->off) * ENTRY_SIZE <= log->index.size &&
-	       log->b.head_attr + attrs - t->attr <= log->attrs.size;
+	return log->b.head_pos - t->pos + a->bytes <= log->data.size &&
+	       (log->b.head_off - t->off + a->count) * ENTRY_SIZE <= log->index.size &&
+	       log->b.head_attr - t->attr + attrs_of(a) <= log->attrs.size;
+}
+
+static inline bool has_room(const struct mq_log *log, const struct mq_append *a)
+{
+	const struct tail t = tail_of(log);
+
+	return fits(log, &t, a);
 }
 
 /*
- * Find the tail that leaves room for so much. Only computes: nothing is evicted
- * if it does not succeed.
+ * Find the tail that leaves room for the write. Only computes: nothing is
+ * evicted if it does not succeed.
  */
-static int find_room(struct mq_partition *p, struct tail *t, u64 count, u64 bytes,
-		     u64 attrs, u64 *dropped)
+static int find_room(struct mq_partition *p, struct tail *t, const struct mq_append *a,
+		     u64 *dropped)
 {
-	bool drop = READ_ONCE(p->topic->overflow) == MQ_OVERFLOW_DROP_OLDEST;
+	bool may_hold = mq_may_hold(p);
 
 	*dropped = 0;
-	while (!fits(&p->log, t, count, bytes, attrs)) {
-		if (mq_may_hold(p) && mq_held(p, t->off)) {
-			if (!drop)
+	while (!fits(&p->log, t, a)) {
+		if (unlikely(may_hold) && mq_held(p, t->off)) {
+			if (READ_ONCE(p->topic->overflow) != MQ_OVERFLOW_DROP_OLDEST)
 				return MQ_STEP_FULL;
 			++*dropped;
 		}
@@ -190,20 +199,31 @@ static int find_room(struct mq_partition *p, struct tail *t, u64 count, u64 byte
 	return MQ_STEP_DONE;
 }
 
-static int evict_for(struct mq_partition *p, const struct mq_append *a)
+/* Go on to a tail that leaves room for the next writes, too. */
+static void evict_ahead(const struct mq_log *log, struct tail *t)
+{
+	u64 bytes = t->pos + log->data.size / MQ_EVICT_PART;
+	u64 off = t->off + min_t(u64, log->index.size / ENTRY_SIZE / MQ_EVICT_PART,
+				 MQ_EVICT_AHEAD);
+
+	while (t->off < off && t->off < log->b.head_off && t->pos < bytes)
+		pass_oldest(log, t);
+}
+
+static noinline int evict_for(struct mq_partition *p, const struct mq_append *a)
 {
 	struct tail t = tail_of(&p->log);
 	u64 dropped;
-	int step;
+	int step = find_room(p, &t, a, &dropped);
 
-	if (fits(&p->log, &t, a->count, a->bytes, attrs_of(a)))
-		return MQ_STEP_DONE;
-	step = find_room(p, &t, a->count, a->bytes, attrs_of(a), &dropped);
-	if (step == MQ_STEP_DONE) {
-		WRITE_ONCE(p->evicted, p->evicted + (t.off - p->log.b.tail_off));
+	if (step != MQ_STEP_DONE)
+		return step;
+	if (!mq_may_hold(p))
+		evict_ahead(&p->log, &t);
+	WRITE_ONCE(p->evicted, p->evicted + (t.off - p->log.b.tail_off));
+	if (unlikely(dropped))
 		WRITE_ONCE(p->dropped_held, p->dropped_held + dropped);
-		evict_to(&p->log, &t);
-	}
+	evict_to(&p->log, &t);
 	return step;
 }
 
@@ -235,13 +255,18 @@ int mq_append_look(struct mq_partition *p, const struct mq_append *a)
 	int step = may_append(p, a);
 	u64 dropped;
 
-	return step ?: find_room(p, &t, a->count, a->bytes, attrs_of(a), &dropped);
+	return step ?: find_room(p, &t, a, &dropped);
 }
 
 /* The same as mq_append_prepare() where a ring has to enter a chunk: once in 64 KiB. */
-static noinline int prepare_chunks(struct mq_partition *p, struct mq_append *a, const u64 *end)
+static noinline int prepare_chunks(struct mq_partition *p, struct mq_append *a)
 {
 	struct mq_log *log = &p->log;
+	const u64 end[3] = {
+		log->b.head_pos + a->bytes,
+		(log->b.head_off + a->count) * ENTRY_SIZE,
+		log->b.head_attr + attrs_of(a),
+	};
 	bool missing = false;
 	unsigned int i;
 	int step;
@@ -264,7 +289,7 @@ static noinline int prepare_chunks(struct mq_partition *p, struct mq_append *a, 
 	if (missing)
 		return MQ_STEP_MEMORY;
 
-	step = evict_for(p, a);
+	step = has_room(log, a) ? MQ_STEP_DONE : evict_for(p, a);
 	if (step != MQ_STEP_DONE)
 		return step;
 	for (i = 0; i < 3; i++) {
@@ -295,20 +320,15 @@ static noinline int prepare_chunks(struct mq_partition *p, struct mq_append *a, 
 int mq_append_prepare(struct mq_partition *p, struct mq_append *a)
 {
 	struct mq_log *log = &p->log;
-	const u64 end[3] = {
-		log->b.head_pos + a->bytes,
-		(log->b.head_off + a->count) * ENTRY_SIZE,
-		log->b.head_attr + attrs_of(a),
-	};
 	int step = may_append(p, a);
 
 	if (unlikely(step != MQ_STEP_DONE))
 		return step;
-	if (unlikely(!mq_ring_entered(&log->data, end[0]) ||
-		     !mq_ring_entered(&log->index, end[1]) ||
-		     !mq_ring_entered(&log->attrs, end[2])))
-		return prepare_chunks(p, a, end);
-	return evict_for(p, a);
+	if (unlikely(!mq_ring_entered(&log->data, log->b.head_pos + a->bytes) ||
+		     !mq_ring_entered(&log->index, (log->b.head_off + a->count) * ENTRY_SIZE) ||
+		     !mq_ring_entered(&log->attrs, log->b.head_attr + attrs_of(a))))
+		return prepare_chunks(p, a);
+	return has_room(log, a) ? MQ_STEP_DONE : evict_for(p, a);
 }
 
 /**
@@ -381,10 +401,14 @@ void mq_append_commit(struct mq_partition *p, struct mq_append *a)
 
 	now = append_time(log, &once);
 	for (a->end = off + a->count; off < a->end; off++, m++) {
-		u32 crc = mq_ring_crc32c(&log->data, ~0U, pos, m->len);
 		struct mq_entry *e = mq_log_slot(log, off);
 		u32 attr_len = m->attr_len + a->stamp_len;
+		u32 crc;
 
+		if (likely(a->mem))
+			crc = mq_crc32c(~0U, a->mem + (pos - log->b.head_pos), m->len);
+		else
+			crc = mq_ring_crc32c(&log->data, ~0U, pos, m->len);
 		if (unlikely(attr_len))
 			crc = put_attrs(log, a, m, attr, crc);
 
@@ -454,12 +478,25 @@ int mq_append_fault_in(struct iov_iter *from)
 
 static bool copy_payload(struct mq_log *log, struct mq_append *a)
 {
-	size_t done;
+	size_t len = a->bytes, seg, done;
+	void *to = mq_ring_ptr(&log->data, log->b.head_pos, &seg);
 
 	pagefault_disable();
-	done = mq_ring_copy_from_iter(&log->data, log->b.head_pos, a->bytes, a->payload);
+	/* Whole pages of ours: there is no object whose bounds could be checked. */
+	a->mem = len <= seg ? to : NULL;
+	if (likely(a->mem && a->from)) {
+		instrument_copy_from_user_before(to, a->from, len);
+		done = raw_copy_from_user(to, a->from, len);
+		instrument_copy_from_user_after(to, a->from, len, done);
+		pagefault_enable();
+		return !done;
+	}
+	if (a->mem)
+		done = _copy_from_iter(to, len, a->payload);
+	else
+		done = mq_ring_copy_from_iter(&log->data, log->b.head_pos, len, a->payload);
 	pagefault_enable();
-	if (likely(done == a->bytes))
+	if (likely(done == len))
 		return true;
 	iov_iter_revert(a->payload, done);
 	return false;
@@ -575,6 +612,7 @@ int mq_append(struct mq_partition *p, struct mq_append *a, enum mq_mode mode)
 bool mq_append_room(struct mq_partition *p, u64 bytes)
 {
 	struct mq_topic *topic = p->topic;
+	struct mq_append a = { .count = 1, .bytes = bytes };
 	struct tail t;
 	u64 dropped;
 	bool room;
@@ -586,7 +624,7 @@ bool mq_append_room(struct mq_partition *p, u64 bytes)
 
 	mutex_lock(&p->log.lock);
 	t = tail_of(&p->log);
-	room = find_room(p, &t, 1, bytes, 0, &dropped) == MQ_STEP_DONE;
+	room = find_room(p, &t, &a, &dropped) == MQ_STEP_DONE;
 	mutex_unlock(&p->log.lock);
 	return room;
 }

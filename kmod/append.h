@@ -51,7 +51,10 @@ struct mq_fresh {
  * @attr_bytes: sum of the attributes
  * @payload: where the payloads come from, back to back; NULL if the caller
  *	copies (a batch that spans partitions)
+ * @from: the same where it is one piece of user memory, else NULL; saves the
+ *	iterator's part of a short message's cost
  * @attrs: kernel memory with all attributes
+ * @mem: where the payload was copied to, NULL if not in one piece
  * @end: returned: offset after the last message
  * @lines: each message must be one line with its newline (else -EINVAL)
  * @chunks: @fresh is in use
@@ -67,7 +70,9 @@ struct mq_append {
 	u64 bytes;
 	u64 attr_bytes;
 	struct iov_iter *payload;
+	const void __user *from;
 	const u8 *attrs;
+	const u8 *mem;
 	u64 end;
 	bool lines;
 	bool chunks;
@@ -103,7 +108,9 @@ static inline void mq_append_init(struct mq_append *a, const struct mq_topic *to
 	a->stamp_len = 0;
 	a->attr_bytes = 0;
 	a->payload = NULL;
+	a->from = NULL;
 	a->attrs = NULL;
+	a->mem = NULL;
 	a->lines = false;
 	a->chunks = false;
 	if (unlikely(stamp))

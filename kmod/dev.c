@@ -220,6 +220,7 @@ const struct file_operations mq_dev_fops = {
 	.release	= mq_dev_release,
 	.llseek		= mq_dev_llseek,
 	.read_iter	= mq_dev_read_iter,
+	.write		= mq_dev_write,
 	.write_iter	= mq_dev_write_iter,
 	.splice_read	= mq_dev_splice_read,
 	.splice_write	= mq_dev_splice_write,

@@ -178,7 +178,8 @@ ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
 
 /* write.c */
 ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from);
-int mq_write_message(struct mq_file *f, struct iov_iter *from, int mode, u64 *end);
+ssize_t mq_dev_write(struct file *filp, const char __user *buf, size_t count, loff_t *ppos);
+int mq_write_message(struct mq_file *f, struct iov_iter *payload, int mode, u64 *end);
 
 /* line.c */
 ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *end);

@@ -32,6 +32,13 @@
 #define MQ_MAX_INDEX_SHIFT	14
 #define MQ_MIN_CHUNKS_SHIFT	4
 
+/*
+ * Where nothing is held, so many messages are evicted ahead, but at most this
+ * part of the ring: not one message at each write.
+ */
+#define MQ_EVICT_AHEAD		16
+#define MQ_EVICT_PART		256
+
 /* Messages whose ends a sendfile remembers, for what a short socket gives back. */
 #define MQ_MEMO_MESSAGES	1000U
 

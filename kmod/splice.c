@@ -146,7 +146,7 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 	}
 	len = min_t(u64, len, end - at->pos);
 	slots = min_t(unsigned int, slots, SPLICE_PAGES);
-	/* What is replaced, and all of the ring's chunks but its spare one: at most twice the ring. */
+	/* What is replaced, and all chunks of the ring but its spare one: twice the ring. */
 	if (READ_ONCE(log->data.nr_lent) + 1 < log->data.nr_slots)
 		lend_pages(&log->data, at->pos, len, slots, &sp);
 	else

@@ -6,28 +6,22 @@
 #include "append.h"
 #include "file.h"
 
-/**
- * mq_write_message() - append one message
- * @f: the file, of a message topic
- * @from: the payload, all of it; not empty
- * @mode: enum mq_mode
- * @end: returned: offset after the message
- *
- * Return: 0 or an error of mq_append(); -EMSGSIZE.
- */
-int mq_write_message(struct mq_file *f, struct iov_iter *from, int mode, u64 *end)
+/* @from: the address, if @payload is one piece of user memory. */
+static int write_message(struct mq_file *f, struct iov_iter *payload, const void __user *from,
+			 enum mq_mode mode, u64 *end)
 {
-	struct mq_msg msg = { .len = iov_iter_count(from) };
+	struct mq_msg msg = { .len = iov_iter_count(payload) };
 	struct mq_append a;
 	int err = 0;
 
-	if (iov_iter_count(from) > READ_ONCE(f->topic->max_message_bytes))
+	if (unlikely(iov_iter_count(payload) > READ_ONCE(f->topic->max_message_bytes)))
 		return -EMSGSIZE;
 	mq_append_init(&a, f->topic, f->uid);
 	a.msgs = &msg;
 	a.count = 1;
 	a.bytes = msg.len;
-	a.payload = from;
+	a.payload = payload;
+	a.from = from;
 	/* A payload within the limit fits the rings; only what is stamped may not. */
 	if (unlikely(a.stamp_len))
 		err = mq_append_check(f->topic, &a);
@@ -36,6 +30,20 @@ int mq_write_message(struct mq_file *f, struct iov_iter *from, int mode, u64 *en
 	mq_append_done(f->wpart, &a);
 	*end = a.end;
 	return err;
+}
+
+/**
+ * mq_write_message() - append one message
+ * @f: the file, of a message topic
+ * @payload: the payload, all of it; not empty
+ * @mode: enum mq_mode
+ * @end: returned: offset after the message
+ *
+ * Return: 0 or an error of mq_append(); -EMSGSIZE.
+ */
+int mq_write_message(struct mq_file *f, struct iov_iter *payload, int mode, u64 *end)
+{
+	return write_message(f, payload, NULL, mode, end);
 }
 
 ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -73,4 +81,27 @@ ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 			ret = err;
 	}
 	return ret;
+}
+
+/*
+ * The commonest write(2) in a short way round: one message from one piece of
+ * memory, as /dev/null has one beside its write_iter.
+ */
+ssize_t mq_dev_write(struct file *filp, const char __user *buf, size_t count, loff_t *ppos)
+{
+	struct mq_file *f = filp->private_data;
+	struct iov_iter from;
+	struct kiocb iocb;
+	u64 end;
+	int err;
+
+	iov_iter_ubuf(&from, WRITE, (void __user *)buf, count);
+	if (likely(count && !f->record && !(filp->f_flags & O_DSYNC) &&
+		   READ_ONCE(f->topic->framing) == MQ_FRAMING_MESSAGE)) {
+		err = write_message(f, &from, buf,
+				    mq_file_nonblock(filp) ? MQ_NONBLOCK : MQ_BLOCK, &end);
+		return err ?: count;
+	}
+	init_sync_kiocb(&iocb, filp);
+	return mq_dev_write_iter(&iocb, &from);
 }
