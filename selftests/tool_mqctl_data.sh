@@ -31,7 +31,7 @@ note "produce and consume"
 transcript <<'END'
 $ mqctl topic add msgs --partitions 3
 $ printf 'one\ntwo\n\nfour' | mqctl produce msgs@0 --verbose
-4 messages appended
+appended: 4 messages
 $ mqctl consume msgs@0
 one
 two
@@ -136,7 +136,7 @@ $ printf 'two\nlines\n' | mqctl produce lines --whole
 mqctl: produce lines: it has several lines, and a message of this topic is one line (framing=line)
 => 1
 $ seq 100000 | mqctl produce lines --verbose
-100000 messages appended
+appended: 100000 messages
 $ mqctl consume lines --from newest
 END
 
@@ -145,7 +145,7 @@ transcript <<'END'
 $ mqctl topic add full --persistent --overflow reject --ring-bytes 16K --ring-messages 64
 $ seq 100 | mqctl produce full --batch 10
 mqctl: produce full: messages 61 to 70 of the input: no room: the ring is full of held messages (overflow=reject)
-mqctl: produce full: 60 messages were appended, the rest was not
+mqctl: produce full: appended: 60 messages; the rest was not
 => 1
 $ mqctl stat full@0 -o head-offset,tail-offset,held-offset,rejected --noheadings --raw
 60 0 0 1
@@ -154,7 +154,7 @@ $ mqctl consume full | tail -1
 $ mqctl topic set full --overflow block
 $ seq 61 70 | mqctl produce full --batch 2 --nonblock
 mqctl: produce full: messages 5 to 6 of the input: no room: the ring is full of held messages, or the topic is paused (without --nonblock it waits)
-mqctl: produce full: 4 messages were appended, the rest was not
+mqctl: produce full: appended: 4 messages; the rest was not
 => 1
 END
 # shellcheck disable=SC2317
@@ -174,16 +174,22 @@ mqctl: produce full: the topic is paused: 'mqctl topic set NAME --no-paused' end
 => 1
 $ mqctl topic set full --no-paused --sync-timeout 200ms --overflow drop-oldest
 $ mqctl produce full --sync durable
-mqctl: produce full: 1 messages are in the log, but the last 1 were not durable within the topic's sync-timeout: 'sync /dev/mq/TOPIC' asks again
+mqctl: produce full: appended: 1 message, the last 1 of them not durable within the topic's sync-timeout: 'sync /dev/mq/TOPIC' asks again
 => 1
 $ mqctl consume full | tail -1
 durable
 $ printf 'fits\n%5000d\nnot tried\n' 0 | mqctl produce full
-mqctl: produce full: message 2 of the input: it has 5000 bytes, the topic takes 4096 (max-message-bytes)
-mqctl: produce full: 1 messages were appended, the rest was not
+mqctl: produce full: message 2 of the input: it is longer than the 4096 bytes that the topic takes (max-message-bytes)
+mqctl: produce full: appended: 1 message; the rest was not
 => 1
 $ mqctl consume full | tail -1
 fits
+$ mqctl produce full --whole </dev/zero
+mqctl: produce full: it is longer than the 4096 bytes that the topic takes (max-message-bytes)
+=> 1
+$ mqctl produce full </dev/zero
+mqctl: produce full: it is longer than the 4096 bytes that the topic takes (max-message-bytes)
+=> 1
 $ mqctl produce msgs --sync x
 mqctl: produce: --sync: the topic is not persistent, nothing in it is ever durable
 Try 'mqctl produce --help'.
@@ -301,7 +307,7 @@ check "a line is appended before the input ends" wait_for 60 grep -q slow /dev/m
 kill -TERM $producer
 wait $producer
 is "$? $(cat "$lib_tmp/fifo.stderr")" \
-	"1 mqctl: produce moving: interrupted: 1 messages were appended" \
+	"1 mqctl: produce moving: interrupted; appended: 1 message" \
 	"an interrupted producer says how far it came"
 exec 8>&-
 mqctl topic del moving

@@ -13,6 +13,8 @@
 #include "mqctl.h"
 #include "record.h"
 
+#define KEY_MAX		4096
+
 struct produce {
 	const struct command *cmd;
 	struct mq_stat stat;
@@ -96,7 +98,7 @@ static bool message_option(struct produce *p, const struct opt *opt, const char 
 	int64_t at = 0;
 
 	if (!strcmp(opt->name, "key")) {
-		add_text(p, opt, MQ_ATTR_KEY, value, 4096);
+		add_text(p, opt, MQ_ATTR_KEY, value, KEY_MAX);
 		p->has_key = true;
 	} else if (!strcmp(opt->name, "header")) {
 		add_header(p, value);
@@ -182,7 +184,8 @@ static void not_appended(struct produce *p, const char *why)
 	else
 		say("%s", why);
 	if (p->seen > 1)
-		say("%" PRIu64 " messages were appended, the rest was not", p->appended);
+		say("appended: %" PRIu64 " message%s; the rest was not", p->appended,
+		    p->appended == 1 ? "" : "s");
 }
 
 static const char *refusal(const struct produce *p, int err)
@@ -227,9 +230,9 @@ static bool flush(struct produce *p)
 		/* They are in the log. */
 		p->appended += p->batch.count;
 		p->failed = true;
-		say("%" PRIu64 " messages are in the log, but the last %u were not durable within"
-		    " the topic's sync-timeout: 'sync %s/TOPIC' asks again",
-		    p->appended, p->batch.count, mq_dir());
+		say("appended: %" PRIu64 " message%s, the last %u of them not durable within the"
+		    " topic's sync-timeout: 'sync %s/TOPIC' asks again", p->appended,
+		    p->appended == 1 ? "" : "s", p->batch.count, mq_dir());
 		return false;
 	}
 	if (n < 0) {
@@ -281,12 +284,13 @@ static bool add(struct produce *p, const char *data, size_t len)
 		}
 	}
 	why[0] = '\0';
-	if (key_len > 4096)
-		snprintf(why, sizeof(why), "its key has %zu bytes, 4096 are possible", key_len);
+	if (key_len > KEY_MAX)
+		snprintf(why, sizeof(why), "its key has %zu bytes, %d are possible", key_len,
+			 KEY_MAX);
 	else if (len + line > p->stat.max_message_bytes)
 		snprintf(why, sizeof(why),
-			 "it has %zu bytes, the topic takes %u (max-message-bytes)",
-			 len + line, p->stat.max_message_bytes);
+			 "it is longer than the %u bytes that the topic takes (max-message-bytes)",
+			 p->stat.max_message_bytes);
 	else if (line && memchr(data, '\n', len))
 		snprintf(why, sizeof(why), "it has several lines, and a message of this topic"
 			 " is one line (framing=line)");
@@ -354,6 +358,7 @@ static bool input_ready(void)
 static void from_input(struct produce *p)
 {
 	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+	size_t key_room = p->key_separator ? KEY_MAX + strlen(p->key_separator) : 1;
 	struct buffer input = { 0 };
 	size_t searched = 0;
 	static char chunk[65536];
@@ -369,8 +374,9 @@ static void from_input(struct produce *p)
 		if (n < 0 && errno == EINTR) {
 			if (!stopped)
 				continue;
-			say("interrupted: %" PRIu64 " messages were appended%s", p->appended,
-			    p->batch.count || input.len ? ", what was read after them was not" : "");
+			say("interrupted; appended: %" PRIu64 " message%s%s", p->appended,
+			    p->appended == 1 ? "" : "s",
+			    p->batch.count || input.len ? "; the rest was not" : "");
 			p->failed = true;
 			break;
 		}
@@ -389,6 +395,11 @@ static void from_input(struct produce *p)
 			die("out of memory");
 		if (!p->whole && !take_lines(p, &input, &searched))
 			break;
+		/* Too long already, whatever follows: do not collect it for ever. */
+		if (input.len > p->stat.max_message_bytes + key_room) {
+			add_rest(p, &input);
+			break;
+		}
 	}
 	buffer_free(&input);
 }
@@ -454,7 +465,8 @@ static int produce_run(const struct command *cmd, int argc, char **argv)
 		p.failed = true;
 	}
 	if (p.verbose && !p.failed)
-		printf("%" PRIu64 " messages appended\n", p.appended);
+		printf("appended: %" PRIu64 " message%s\n", p.appended,
+		       p.appended == 1 ? "" : "s");
 	buffer_free(&p.fixed);
 	buffer_free(&p.attrs);
 	batch_free(&p.batch);
