@@ -199,15 +199,29 @@ static int find_room(struct mq_partition *p, struct tail *t, const struct mq_app
 	return MQ_STEP_DONE;
 }
 
-/* Go on to a tail that leaves room for the next writes, too. */
-static void evict_ahead(const struct mq_log *log, struct tail *t)
+/*
+ * Go on to a tail that leaves room for the next writes, too: so many messages at
+ * once, unless one of them is held or that would be much of the ring.
+ */
+static void evict_ahead(struct mq_partition *p, struct tail *t)
 {
-	u64 bytes = t->pos + log->data.size / MQ_EVICT_PART;
+	struct mq_log *log = &p->log;
 	u64 off = t->off + min_t(u64, log->index.size / ENTRY_SIZE / MQ_EVICT_PART,
 				 MQ_EVICT_AHEAD);
+	const struct mq_entry *e;
 
-	while (t->off < off && t->off < log->b.head_off && t->pos < bytes)
-		pass_oldest(log, t);
+	/* Messages without payload would have to be counted. */
+	if (off >= log->b.head_off || t->empty != log->b.head_empty)
+		return;
+	/* What is held is held from some message on, so the last one tells. */
+	if (mq_may_hold(p) && mq_held(p, off - 1))
+		return;
+	e = mq_log_slot(log, off);
+	if (e->position - t->pos > log->data.size / MQ_EVICT_PART)
+		return;
+	t->off = off;
+	t->pos = e->position;
+	t->attr = e->attr_position;
 }
 
 static noinline int evict_for(struct mq_partition *p, const struct mq_append *a)
@@ -218,8 +232,7 @@ static noinline int evict_for(struct mq_partition *p, const struct mq_append *a)
 
 	if (step != MQ_STEP_DONE)
 		return step;
-	if (!mq_may_hold(p))
-		evict_ahead(&p->log, &t);
+	evict_ahead(p, &t);
 	WRITE_ONCE(p->evicted, p->evicted + (t.off - p->log.b.tail_off));
 	if (unlikely(dropped))
 		WRITE_ONCE(p->dropped_held, p->dropped_held + dropped);

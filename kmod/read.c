@@ -360,24 +360,38 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 	return all_ended ? 0 : -EAGAIN;
 }
 
+/* Who was woken leaves the queue, so that writers do not wake it again until it has run. */
+static int wake_once(struct wait_queue_entry *wait, unsigned int mode, int sync, void *key)
+{
+	int woken = woken_wake_function(wait, mode, sync, key);
+
+	if (woken)
+		list_del_init_careful(&wait->entry);
+	return woken;
+}
+
 /**
  * mq_reader_wait() - wait for more to read
  * @f: the file
  * @wait: on the caller's stack
  * @waiting: the caller has been here before
  *
- * The first call only joins the queue: the caller looks again before it waits.
+ * The first call, and one after a wake-up, only joins the queue: the caller looks
+ * again before it waits.
  *
  * Return: 0 to look again, -ERESTARTSYS at a signal.
  */
 int mq_reader_wait(struct mq_file *f, struct wait_queue_entry *wait, bool *waiting)
 {
 	if (!*waiting) {
-		init_waitqueue_func_entry(wait, woken_wake_function);
+		init_waitqueue_func_entry(wait, wake_once);
 		wait->private = current;
 		wait->flags = 0;
-		add_wait_queue(mq_file_rwait(f), wait);
+		INIT_LIST_HEAD(&wait->entry);
 		*waiting = true;
+	}
+	if (list_empty_careful(&wait->entry)) {
+		add_wait_queue(mq_file_rwait(f), wait);
 		/* Queue, barrier, head here; head, barrier, queue in mq_append_wake(). */
 		smp_mb();
 		return 0;
@@ -390,7 +404,7 @@ int mq_reader_wait(struct mq_file *f, struct wait_queue_entry *wait, bool *waiti
 
 void mq_reader_wait_end(struct mq_file *f, struct wait_queue_entry *wait, bool waiting)
 {
-	if (waiting)
+	if (waiting && !list_empty_careful(&wait->entry))
 		remove_wait_queue(mq_file_rwait(f), wait);
 }
 
