@@ -404,3 +404,41 @@ TEST(partitions, "a splice into a topic of several partitions is one message in 
 	expect_eq(sum, 8);
 	expect_eq(most, 8);	/* a file sticks to its partition */
 }
+
+struct splice_args {
+	int from, to;
+};
+
+static long splice_100(void *arg)
+{
+	struct splice_args *a = arg;
+
+	return sp_splice(a->from, a->to, 100);
+}
+
+TEST(empty_buffers, "empty buffers, which writes that fault leave in a pipe, are an empty pipe")
+{
+	const enum mq_framing framing[] = { MQ_FRAMING_MESSAGE, MQ_FRAMING_LINE };
+	char *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), got[16];
+
+	for (int i = 0; i < 2; i++) {
+		const char *t = topic_new(.framing = framing[i]);
+		struct splice_args args = { .to = topic_open(t, "", O_WRONLY) };
+		int r = topic_open(t, "", O_RDONLY), p[2];
+		struct async a;
+
+		sp_pipe(p, 65536);
+		args.from = p[0];
+		expect_err(write(p[1], bad, 100), EFAULT);
+		expect_err(sp_splice_nb(p[0], args.to, 100), EAGAIN);
+		/* As many as the pipe takes: who writes next waits until they are gone. */
+		for (int n = 0; n < 16; n++)
+			expect_err(write(p[1], bad, 100), EFAULT);
+		async_start(&a, splice_100, &args);
+		expect_waits(&a);
+		expect_ret(write(p[1], "hello\n", 6), 6);
+		need(async_end(&a, SOON));
+		expect_eq(a.ret, 6);
+		expect_mem(got, read(r, got, sizeof(got)), "hello\n", 6);
+	}
+}
