@@ -383,6 +383,10 @@ static int wake_once(struct wait_queue_entry *wait, unsigned int mode, int sync,
  */
 int mq_reader_wait(struct mq_file *f, struct wait_queue_entry *wait, bool *waiting)
 {
+	wait_queue_head_t *queue = mq_file_rwait(f);
+	unsigned long flags;
+	bool joins;
+
 	if (!*waiting) {
 		init_waitqueue_func_entry(wait, wake_once);
 		wait->private = current;
@@ -390,8 +394,13 @@ int mq_reader_wait(struct mq_file *f, struct wait_queue_entry *wait, bool *waiti
 		INIT_LIST_HEAD(&wait->entry);
 		*waiting = true;
 	}
-	if (list_empty_careful(&wait->entry)) {
-		add_wait_queue(mq_file_rwait(f), wait);
+	/* Locked, for wake_once() wakes first and removes then: we could see us still queued. */
+	spin_lock_irqsave(&queue->lock, flags);
+	joins = list_empty(&wait->entry);
+	if (joins)
+		__add_wait_queue(queue, wait);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	if (joins) {
 		/* Queue, barrier, head here; head, barrier, queue in mq_append_wake(). */
 		smp_mb();
 		return 0;
