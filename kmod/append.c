@@ -474,19 +474,24 @@ void mq_append_wake(struct mq_partition *p)
 
 /**
  * mq_append_fault_in() - make the caller's memory readable, outside of locks
- * @from: what is to be read
+ * @from: what is to be read, or NULL
+ * @buf: what is to be read, if @from is NULL
+ * @len: bytes of @buf
  *
  * Return: 0 to try again, -EFAULT, or -EINTR if the caller is being killed.
  */
-int mq_append_fault_in(struct iov_iter *from)
+int mq_append_fault_in(struct iov_iter *from, const void __user *buf, size_t len)
 {
+	size_t bad;
+
 	cond_resched();
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (!user_backed_iter(from) ||
-	    fault_in_iov_iter_readable(from, iov_iter_count(from)))
+	if (from && !user_backed_iter(from))
 		return -EFAULT;
-	return 0;
+	bad = from ? fault_in_iov_iter_readable(from, iov_iter_count(from)) :
+		     fault_in_readable(buf, len);
+	return bad ? -EFAULT : 0;
 }
 
 static bool copy_payload(struct mq_log *log, struct mq_append *a)
@@ -494,24 +499,19 @@ static bool copy_payload(struct mq_log *log, struct mq_append *a)
 	size_t len = a->bytes, seg, done;
 	void *to = mq_ring_ptr(&log->data, log->b.head_pos, &seg);
 
-	pagefault_disable();
-	/* Whole pages of ours: there is no object whose bounds could be checked. */
 	a->mem = len <= seg ? to : NULL;
-	if (likely(a->mem && a->from)) {
-		instrument_copy_from_user_before(to, a->from, len);
-		done = raw_copy_from_user(to, a->from, len);
-		instrument_copy_from_user_after(to, a->from, len, done);
-		pagefault_enable();
-		return !done;
-	}
-	if (a->mem)
-		done = _copy_from_iter(to, len, a->payload);
+	pagefault_disable();
+	if (likely(a->mem && !a->payload))
+		done = mq_copy_from_user(to, a->from, len);
+	else if (!a->payload)
+		done = mq_ring_copy_from_user(&log->data, log->b.head_pos, len, a->from);
 	else
 		done = mq_ring_copy_from_iter(&log->data, log->b.head_pos, len, a->payload);
 	pagefault_enable();
 	if (likely(done == len))
 		return true;
-	iov_iter_revert(a->payload, done);
+	if (a->payload)
+		iov_iter_revert(a->payload, done);
 	return false;
 }
 
@@ -567,7 +567,7 @@ static int append_once(struct mq_partition *p, struct mq_append *a)
 		if (step == MQ_STEP_MEMORY)
 			step = mq_append_refill(p, a);
 		else if (step == MQ_STEP_FAULT)
-			step = mq_append_fault_in(a->payload);
+			step = mq_append_fault_in(a->payload, a->from, a->bytes);
 		else
 			return step;
 		if (step)

@@ -51,8 +51,8 @@ struct mq_fresh {
  * @attr_bytes: sum of the attributes
  * @payload: where the payloads come from, back to back; NULL if the caller
  *	copies (a batch that spans partitions)
- * @from: the same where it is one piece of user memory, else NULL; saves the
- *	iterator's part of a short message's cost
+ * @from: one piece of user memory instead of @payload, where that is NULL: saves
+ *	the iterator's part of a short message's cost
  * @attrs: kernel memory with all attributes
  * @mem: where the payload was copied to, NULL if not in one piece
  * @end: returned: offset after the last message
@@ -141,7 +141,7 @@ int mq_append_prepare(struct mq_partition *p, struct mq_append *a);
 int mq_append_refill(struct mq_partition *p, struct mq_append *a);
 void mq_append_commit(struct mq_partition *p, struct mq_append *a);
 void mq_append_wake(struct mq_partition *p);
-int mq_append_fault_in(struct iov_iter *from);
+int mq_append_fault_in(struct iov_iter *from, const void __user *buf, size_t len);
 
 /* Would a message of this size find room now? For poll. */
 bool mq_append_room(struct mq_partition *p, u64 bytes);

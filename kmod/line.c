@@ -219,7 +219,7 @@ ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *
 		if (len == -EFAULT) {
 			/* All of it at once, so that a second fault in one write is rare. */
 			mutex_unlock(&f->wlock);
-			err = mq_append_fault_in(from);
+			err = mq_append_fault_in(from, NULL, 0);
 			if (err == -EFAULT && !faulted && user_backed_iter(from)) {
 				/* Write what lies before the bad address, as a file does. */
 				size_t bad = fault_in_iov_iter_readable(from, iov_iter_count(from));

@@ -340,7 +340,8 @@ static u64 hold_at(const struct mq_file *f, const struct mq_place *at)
  * @at: where
  * @reads: the call is a read: from the first one on a read-write file holds
  *
- * On a topic with hold=readers the partition holds from there on.
+ * On a topic with hold=readers the partition holds from there on; on others it
+ * would as soon as hold=readers is set.
  */
 void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at,
 		     bool reads)

@@ -369,6 +369,33 @@ size_t mq_ring_copy_from_iter(struct mq_ring *ring, u64 pos, size_t len,
 }
 
 /**
+ * mq_ring_copy_from_user() - the same from one piece of user memory
+ * @ring: the ring, entered so far; the log's lock is held
+ * @pos: where to
+ * @len: how much
+ * @from: where from; access_ok()
+ *
+ * Context: page faults are off. Return: bytes copied, fewer at a fault.
+ */
+size_t mq_ring_copy_from_user(struct mq_ring *ring, u64 pos, size_t len,
+			      const void __user *from)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		size_t seg, got;
+		void *to = mq_ring_ptr(ring, pos + done, &seg);
+
+		seg = min(seg, len - done);
+		got = mq_copy_from_user(to, from + done, seg);
+		done += got;
+		if (got != seg)
+			break;
+	}
+	return done;
+}
+
+/**
  * mq_ring_write() - fill a part of the ring from kernel memory
  * @ring: the ring, entered so far; the log's lock is held
  * @pos: where to

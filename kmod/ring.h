@@ -2,11 +2,13 @@
 #ifndef _MQ_RING_H
 #define _MQ_RING_H
 
+#include <linux/instrumented.h>
 #include <linux/list.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/types.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 /**
@@ -101,6 +103,20 @@ static inline void *mq_ring_ptr(const struct mq_ring *ring, u64 pos, size_t *len
 	return page_address(chunk->pages[off >> PAGE_SHIFT]) + offset_in_page(off);
 }
 
+/*
+ * Copy to one piece of a ring. Whole pages of ours: there is no object whose
+ * bounds could be checked. Page faults are off; access_ok() was asked. Bytes copied.
+ */
+static inline size_t mq_copy_from_user(void *to, const void __user *from, size_t len)
+{
+	size_t left;
+
+	instrument_copy_from_user_before(to, from, len);
+	left = raw_copy_from_user(to, from, len);
+	instrument_copy_from_user_after(to, from, len, left);
+	return len - left;
+}
+
 /* Does every byte below @end have a chunk of its own lap? The log's lock is held. */
 static inline bool mq_ring_entered(const struct mq_ring *ring, u64 end)
 {
@@ -116,6 +132,8 @@ unsigned int mq_ring_need(const struct mq_ring *ring, u64 end);
 int mq_ring_enter(struct mq_ring *ring, u64 end, struct list_head *fresh);
 size_t mq_ring_copy_from_iter(struct mq_ring *ring, u64 pos, size_t len,
 			      struct iov_iter *from);
+size_t mq_ring_copy_from_user(struct mq_ring *ring, u64 pos, size_t len,
+			      const void __user *from);
 void mq_ring_write(struct mq_ring *ring, u64 pos, const void *src, size_t len);
 u32 mq_ring_crc32c(struct mq_ring *ring, u32 crc, u64 pos, size_t len);
 u64 mq_ring_find(struct mq_ring *ring, u64 pos, size_t len, u8 c);

@@ -115,7 +115,7 @@ int mq_span_append(struct mq_topic *topic, struct mq_span_part *parts, unsigned 
 		if (step == MQ_STEP_MEMORY) {
 			step = mq_append_refill(parts[which].part, &parts[which].a);
 		} else if (step == MQ_STEP_FAULT) {
-			step = mq_append_fault_in(payload);
+			step = mq_append_fault_in(payload, NULL, 0);
 		} else if (step == MQ_STEP_FULL) {
 			step = mq_room_refused(parts[which].part, mode != MQ_BLOCK);
 			if (step)

@@ -6,20 +6,21 @@
 #include "append.h"
 #include "file.h"
 
-/* @from: the address, if @payload is one piece of user memory. */
-static int write_message(struct mq_file *f, struct iov_iter *payload, const void __user *from,
-			 enum mq_mode mode, u64 *end)
+/* From an iterator or, if that is NULL, from one piece of user memory. */
+static __always_inline int write_message(struct mq_file *f, struct iov_iter *payload,
+					 const void __user *from, size_t len,
+					 enum mq_mode mode, u64 *end)
 {
-	struct mq_msg msg = { .len = iov_iter_count(payload) };
+	struct mq_msg msg = { .len = len };
 	struct mq_append a;
 	int err = 0;
 
-	if (unlikely(iov_iter_count(payload) > READ_ONCE(f->topic->max_message_bytes)))
+	if (unlikely(len > READ_ONCE(f->topic->max_message_bytes)))
 		return -EMSGSIZE;
 	mq_append_init(&a, f->topic, f->uid);
 	a.msgs = &msg;
 	a.count = 1;
-	a.bytes = msg.len;
+	a.bytes = len;
 	a.payload = payload;
 	a.from = from;
 	/* A payload within the limit fits the rings; only what is stamped may not. */
@@ -43,7 +44,7 @@ static int write_message(struct mq_file *f, struct iov_iter *payload, const void
  */
 int mq_write_message(struct mq_file *f, struct iov_iter *payload, int mode, u64 *end)
 {
-	return write_message(f, payload, NULL, mode, end);
+	return write_message(f, payload, NULL, iov_iter_count(payload), mode, end);
 }
 
 ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -95,13 +96,13 @@ ssize_t mq_dev_write(struct file *filp, const char __user *buf, size_t count, lo
 	u64 end;
 	int err;
 
-	iov_iter_ubuf(&from, WRITE, (void __user *)buf, count);
 	if (likely(count && !f->record && !(filp->f_flags & O_DSYNC) &&
 		   READ_ONCE(f->topic->framing) == MQ_FRAMING_MESSAGE)) {
-		err = write_message(f, &from, buf,
+		err = write_message(f, NULL, buf, count,
 				    mq_file_nonblock(filp) ? MQ_NONBLOCK : MQ_BLOCK, &end);
 		return err ?: count;
 	}
+	iov_iter_ubuf(&from, WRITE, (void __user *)buf, count);
 	init_sync_kiocb(&iocb, filp);
 	return mq_dev_write_iter(&iocb, &from);
 }
