@@ -321,16 +321,7 @@ static noinline int prepare_chunks(struct mq_partition *p, struct mq_append *a)
 	return MQ_STEP_DONE;
 }
 
-/**
- * mq_append_prepare() - make room and memory for a write
- * @p: the partition; its log's lock is held
- * @a: the write
- *
- * Return: MQ_STEP_DONE and the rings are entered; MQ_STEP_FULL;
- * MQ_STEP_MEMORY: mq_append_refill() without the lock; -ENODEV, or -EFBIG at
- * the end of the numbers.
- */
-int mq_append_prepare(struct mq_partition *p, struct mq_append *a)
+static __always_inline int prepare(struct mq_partition *p, struct mq_append *a)
 {
 	struct mq_log *log = &p->log;
 	int step = may_append(p, a);
@@ -342,6 +333,20 @@ int mq_append_prepare(struct mq_partition *p, struct mq_append *a)
 		     !mq_ring_entered(&log->attrs, log->b.head_attr + attrs_of(a))))
 		return prepare_chunks(p, a);
 	return has_room(log, a) ? MQ_STEP_DONE : evict_for(p, a);
+}
+
+/**
+ * mq_append_prepare() - make room and memory for a write
+ * @p: the partition; its log's lock is held
+ * @a: the write
+ *
+ * Return: MQ_STEP_DONE and the rings are entered; MQ_STEP_FULL;
+ * MQ_STEP_MEMORY: mq_append_refill() without the lock; -ENODEV, or -EFBIG at
+ * the end of the numbers.
+ */
+int mq_append_prepare(struct mq_partition *p, struct mq_append *a)
+{
+	return prepare(p, a);
 }
 
 /**
@@ -397,13 +402,7 @@ static u32 put_attrs(struct mq_log *log, const struct mq_append *a, const struct
 	return mq_ring_crc32c(&log->attrs, crc, attr, m->attr_len + a->stamp_len);
 }
 
-/**
- * mq_append_commit() - write the entries and show the messages to readers
- * @p: the partition; its log's lock is held, its rings are entered, the
- *	payloads copied
- * @a: the write
- */
-void mq_append_commit(struct mq_partition *p, struct mq_append *a)
+static __always_inline void commit(struct mq_partition *p, struct mq_append *a)
 {
 	struct mq_log *log = &p->log;
 	u64 off = log->b.head_off, pos = log->b.head_pos, attr = log->b.head_attr;
@@ -451,6 +450,17 @@ void mq_append_commit(struct mq_partition *p, struct mq_append *a)
 	WRITE_ONCE(log->b.head_off, off);
 	WRITE_ONCE(log->b.head_pos, pos);
 	write_seqcount_end(&log->seq);
+}
+
+/**
+ * mq_append_commit() - write the entries and show the messages to readers
+ * @p: the partition; its log's lock is held, its rings are entered, the
+ *	payloads copied
+ * @a: the write
+ */
+void mq_append_commit(struct mq_partition *p, struct mq_append *a)
+{
+	commit(p, a);
 }
 
 /**
@@ -538,7 +548,7 @@ bool mq_append_whole_lines(struct mq_partition *p, const struct mq_append *a)
 
 static int append_locked(struct mq_partition *p, struct mq_append *a)
 {
-	int step = mq_append_prepare(p, a);
+	int step = prepare(p, a);
 
 	if (step != MQ_STEP_DONE)
 		return step;
@@ -546,7 +556,7 @@ static int append_locked(struct mq_partition *p, struct mq_append *a)
 		return MQ_STEP_FAULT;
 	if (unlikely(a->lines) && !mq_append_whole_lines(p, a))
 		return -EINVAL;
-	mq_append_commit(p, a);
+	commit(p, a);
 	return MQ_STEP_DONE;
 }
 
