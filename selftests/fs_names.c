@@ -340,7 +340,7 @@ TEST(no_changes, "unlink, rename, link, symlink, mkdir, mknod, and what is like 
 	expect_err(mknod(new, S_IFIFO | 0600, 0), EPERM);
 	expect_err(mknod(new, S_IFCHR | 0600, dev), EPERM);
 	expect_err(mknod(tp, S_IFCHR | 0600, dev), EEXIST);
-	expect_err(link(tp, "/tmp/x"), EXDEV);
+	expect_err(link(tp, "/tmp/mq-no-such-name"), EXDEV);
 	expect_eq(entries(), n);
 	expect_eq(status(t, "").st_nlink, 1);
 	/* Nor did any of it leave something that hides a topic of that name. */
