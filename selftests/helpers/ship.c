@@ -27,10 +27,12 @@
 #include <mq/mq.h>
 
 static const char usage[] =
-"usage: ship [-n] [-m sendfile|splice|copy] [-c BYTES] [-o POSITION] FILE HOST:PORT\n"
+"usage: ship [-n] [-m sendfile|splice|copy] [-c BYTES] [-b BYTES] [-o POSITION]\n"
+"            FILE HOST:PORT\n"
 "  -n           non-blocking file and socket, with poll()\n"
 "  -m METHOD    how bytes move (default sendfile)\n"
 "  -c BYTES     most bytes a call (default 1048576)\n"
+"  -b BYTES     send buffer of the socket\n"
 "  -o POSITION  seek there first\n";
 
 struct ship {
@@ -213,9 +215,10 @@ int main(int argc, char **argv)
 	struct timespec t0, t1;
 	int64_t from = -1;
 	struct mq_stat st;
+	int sndbuf = 0;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "nm:c:o:h")) != -1) {
+	while ((opt = getopt(argc, argv, "nm:c:b:o:h")) != -1) {
 		switch (opt) {
 		case 'n':
 			ship.nonblock = true;
@@ -232,6 +235,9 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			ship.chunk = number(optarg);
+			break;
+		case 'b':
+			sndbuf = number(optarg);
 			break;
 		case 'o':
 			from = number(optarg);
@@ -255,6 +261,8 @@ int main(int argc, char **argv)
 	if (from >= 0 && lseek(ship.file, from, SEEK_SET) < 0)
 		err(1, "%s: seek to %" PRId64, ship.name, from);
 	ship.sock = dial(argv[optind + 1]);
+	if (sndbuf && setsockopt(ship.sock, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf)))
+		err(1, "send buffer of %d bytes", sndbuf);
 	if (ship.nonblock && fcntl(ship.sock, F_SETFL, O_RDWR | O_NONBLOCK))
 		err(1, "non-blocking socket");
 	if (move == move_splice && pipe(ship.pipe))
