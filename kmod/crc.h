@@ -27,7 +27,7 @@ static inline u32 mq_crc32c(u32 crc, const void *p, size_t len)
 		for (; len >= 32; len -= 32, b += 32) {
 			const u64 *w = (const u64 *)b;
 
-			/* One operand each: "8%1" is right only where the compiler needs no offset. */
+			/* One operand each: "8%1" is wrong where the compiler adds an offset. */
 			asm("crc32q %1, %0\n\t"
 			    "crc32q %2, %0\n\t"
 			    "crc32q %3, %0\n\t"

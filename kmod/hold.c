@@ -125,7 +125,7 @@ void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 		WRITE_ONCE(h->hold, at);
 		return;
 	}
-	/* Two readers of one file: if another moved it on meanwhile, back is under the lock, too. */
+	/* Two readers of one file: if one moved it on meanwhile, back is under the lock. */
 	while (at > was) {
 		/* A full barrier: pairs with the one in mq_room_wait_begin(). */
 		if (try_cmpxchg(&h->hold, &was, at)) {
