@@ -14,6 +14,7 @@
 #include "hold.h"
 #include "limits.h"
 #include "memory.h"
+#include "name.h"
 #include "netlink.h"
 #include "partition.h"
 #include "topic.h"
@@ -37,34 +38,6 @@ void mq_config_init(struct mq_config *config)
 	config->mode = 0600;
 	config->uid = GLOBAL_ROOT_UID;
 	config->gid = GLOBAL_ROOT_GID;
-}
-
-/**
- * mq_topic_name_valid() - may a topic have this name
- * @name: the name, not terminated
- * @len: length of @name
- *
- * Kafka's rule: 1 to 128 of [A-Za-z0-9._-], not "." or "..".
- *
- * Return: true if it may.
- */
-bool mq_topic_name_valid(const char *name, size_t len)
-{
-	size_t i;
-
-	if (!len || len > MQ_TOPIC_NAME_MAX)
-		return false;
-	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
-		return false;
-	for (i = 0; i < len; i++) {
-		char c = name[i];
-
-		/* Not isalnum(), to which Latin-1 letters are letters. */
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-		    !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-')
-			return false;
-	}
-	return true;
 }
 
 static int check_rings(const struct mq_config *c, struct netlink_ext_ack *extack,
@@ -165,7 +138,7 @@ int mq_config_complete(struct mq_config *config, struct netlink_ext_ack *extack,
 		NL_SET_ERR_MSG(extack, "name is missing");
 		return -EINVAL;
 	}
-	if (!mq_topic_name_valid(c->name, strlen(c->name)))
+	if (!mq_name_valid(c->name, strlen(c->name), MQ_TOPIC_NAME_MAX))
 		return mq_bad(extack, attrs, MQ_A_TOPIC_NAME, -EINVAL,
 			      "name is not 1 to 128 of [A-Za-z0-9._-], or is . or ..");
 

@@ -10,6 +10,7 @@
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include "memory.h"
+#include "name.h"
 #include "netlink.h"
 #include "netlink_gen.h"
 #include "partition.h"
@@ -90,7 +91,7 @@ static int get_name(const struct nlattr *nla, struct netlink_ext_ack *extack,
 		NL_SET_ERR_MSG_ATTR(extack, nla, "name has a NUL inside");
 		return -EINVAL;
 	}
-	if (!mq_topic_name_valid(*name, *len)) {
+	if (!mq_name_valid(*name, *len, MQ_TOPIC_NAME_MAX)) {
 		NL_SET_ERR_MSG_ATTR(extack, nla,
 				    "name is not 1 to 128 of [A-Za-z0-9._-], or is . or ..");
 		return -EINVAL;

@@ -210,7 +210,7 @@ unsigned int mq_ring_need(const struct mq_ring *ring, u64 end)
 	struct mq_chunk *chunk;
 	u64 pos;
 
-	if (likely((s64)(end - ring->entered) <= 0))
+	if (likely(mq_ring_entered(ring, end)))
 		return 0;
 	for (pos = ring->entered; (s64)(end - pos) > 0; pos += mq_ring_chunk(ring)) {
 		chunk = rcu_dereference_protected(ring->slots[mq_ring_slot(ring, pos)], true);
@@ -249,7 +249,7 @@ static struct mq_chunk *take_lent(struct mq_ring *ring)
  */
 int mq_ring_enter(struct mq_ring *ring, u64 end, struct list_head *fresh)
 {
-	while ((s64)(end - ring->entered) > 0) {
+	while (!mq_ring_entered(ring, end)) {
 		unsigned int slot = mq_ring_slot(ring, ring->entered);
 		struct mq_chunk *old, *new;
 

@@ -172,7 +172,6 @@ void mq_topic_wake_all(struct mq_topic *topic);
 
 /* config.c */
 void mq_config_init(struct mq_config *config);
-bool mq_topic_name_valid(const char *name, size_t len);
 int mq_config_complete(struct mq_config *config, struct netlink_ext_ack *extack,
 		       struct nlattr **attrs);
 int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
