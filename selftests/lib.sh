@@ -109,9 +109,10 @@ like() {
 	fi
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds; false if it does not in time.
+# wait_for SECONDS COMMAND...: until it succeeds; false if it does not in time
+# (times $MQ_PATIENCE on a busy machine).
 wait_for() {
-	lib_end=$(($(date +%s) + $1))
+	lib_end=$(($(date +%s) + $1 * ${MQ_PATIENCE:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s)" -le "$lib_end" ] || return 1
@@ -146,9 +147,11 @@ background() {
 	lib_pids="$lib_pids $!"
 }
 
-# limit SECONDS COMMAND...: status 124 when it takes longer.
+# limit SECONDS COMMAND...: status 124 when it takes longer (times $MQ_PATIENCE).
 limit() {
-	timeout -k 10 "$@"
+	lib_limit=$(($1 * ${MQ_PATIENCE:-1}))
+	shift
+	timeout -k 10 "$lib_limit" "$@"
 }
 
 # mq_all TOPIC[OPTIONS]: everything in it, now.

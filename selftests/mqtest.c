@@ -166,6 +166,13 @@ uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
+uint64_t deadline(unsigned int seconds)
+{
+	const char *patience = getenv("MQ_PATIENCE");
+
+	return now_ns() + seconds * 1000000000ULL * (patience ? atoi(patience) : 1);
+}
+
 uint64_t wall_ns(void)
 {
 	struct timespec ts;
@@ -258,12 +265,12 @@ int child_wait(pid_t pid, int seconds)
 {
 	int status;
 
-	if (wait_pid(pid, now_ns() + seconds * 1000000000ULL, &status))
+	if (wait_pid(pid, deadline(seconds), &status))
 		return status;
 	fail("process %d did not end within %d s", pid, seconds);
 	show_stacks(pid);
 	kill(pid, SIGKILL);
-	if (!wait_pid(pid, now_ns() + SOON * 1000000000ULL, &status))
+	if (!wait_pid(pid, deadline(SOON), &status))
 		fail("process %d does not even die", pid);
 	return -1;
 }
@@ -327,7 +334,7 @@ static bool sleeping(pid_t tid, long nr)
 
 bool sleeps_in(pid_t tid, long nr, int seconds)
 {
-	uint64_t end = now_ns() + seconds * 1000000000ULL;
+	uint64_t end = deadline(seconds);
 
 	while (!sleeping(tid, nr)) {
 		if (now_ns() > end)
@@ -407,7 +414,7 @@ static bool async_sleeps(struct async *a)
 
 bool mqt_async_waits(const char *file, int line, struct async *a)
 {
-	uint64_t end = now_ns() + SOON * 1000000000ULL;
+	uint64_t end = deadline(SOON);
 	unsigned int seen = 0;
 
 	/* Asleep ten times in a row: not a lock it just met. */
@@ -429,7 +436,7 @@ bool mqt_async_waits(const char *file, int line, struct async *a)
 
 bool mqt_async_end(const char *file, int line, struct async *a, int seconds)
 {
-	uint64_t end = now_ns() + seconds * 1000000000ULL;
+	uint64_t end = deadline(seconds);
 
 	while (!__atomic_load_n(&a->done, __ATOMIC_ACQUIRE)) {
 		if (now_ns() > end) {
@@ -461,7 +468,7 @@ static bool wanted(const struct mqt_case *c, int argc, char **argv)
 
 static void run_case(const struct mqt_case *c)
 {
-	uint64_t end = now_ns() + c->limit * 1000000000ULL;
+	uint64_t end = deadline(c->limit);
 	int status;
 	pid_t pid;
 
@@ -482,7 +489,7 @@ static void run_case(const struct mqt_case *c)
 		note("not done after %u s", c->limit);
 		show_stacks(pid);
 		kill(-pid, SIGKILL);
-		if (!wait_pid(pid, now_ns() + 60 * 1000000000ULL, &status))
+		if (!wait_pid(pid, deadline(60), &status))
 			ksft_exit_fail_msg("%s: process %d cannot be killed\n", c->fn, pid);
 		__atomic_add_fetch(&mqt->failures, 1, __ATOMIC_RELAXED);
 	}

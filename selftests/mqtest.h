@@ -116,10 +116,12 @@ bool mqt_expect_mem(const char *file, int line, const char *what, const void *go
 
 uint64_t now_ns(void);		/* CLOCK_MONOTONIC */
 uint64_t wall_ns(void);		/* CLOCK_REALTIME */
+/* Now and so many seconds, by now_ns(); times $MQ_PATIENCE on a busy machine. */
+uint64_t deadline(unsigned int seconds);
 void sleep_ms(unsigned int ms);
 /* Waits until @cond holds, at most @seconds; then a failed check. */
 #define wait_until(cond, seconds)						\
-	({ uint64_t end_ = now_ns() + (seconds) * 1000000000ULL; bool ok_;	\
+	({ uint64_t end_ = deadline(seconds); bool ok_;	\
 	   while (!(ok_ = !!(cond)) && now_ns() < end_) sleep_ms(5);		\
 	   if (!ok_)								\
 		fail("not within %d s: %s", (int)(seconds), #cond);		\

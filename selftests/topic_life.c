@@ -531,7 +531,7 @@ TEST(framing, "framing never changes under an open file")
 
 	race->name = topic_new(.ring_bytes = 4096);
 	pid = child_start(framing_opener, race);
-	for (end = now_ns() + SOON * 1000000000ULL; now_ns() < end;) {
+	for (end = deadline(SOON); now_ns() < end;) {
 		if (done > 100 && busy > 100 && race->opened > 100)
 			break;
 		int ret = topic_change(&(struct topic_opts) {

@@ -247,7 +247,7 @@ TEST_LIMIT(cycles, "20 times unloaded and loaded under traffic", 800)
 		need(child_ok(child_start(delete_topics, NULL), SOON));
 		if (!(cycle & 1))
 			unmount_it();
-		end = now_ns() + SOON * 1000000000ULL;
+		end = deadline(SOON);
 		for (tries++; unload(); tries++) {
 			if (now_ns() > end) {
 				fail("cycle %d: still in use after %d s", cycle, SOON);

@@ -412,7 +412,7 @@ static SP_UNUSED void sp_nudge_network(void)
 /* What is lent comes back once nobody holds it. */
 static SP_UNUSED bool sp_lent_returns(const char *topic)
 {
-	uint64_t end = now_ns() + SOON * 1000000000ULL;
+	uint64_t end = deadline(SOON);
 
 	while (topic_counters(topic).lent && now_ns() < end) {
 		sp_nudge_network();
