@@ -159,6 +159,12 @@ mq_all() {
 	limit 60 cat "$MQ/$1+until=end"
 }
 
+# unpacked PACKAGE: puts the folder where tools/deps unpacked it in $lib_unpacked.
+unpacked() {
+	lib_unpacked=$KSELFTEST_DIR/../build/deb/$1
+	[ -d "$lib_unpacked" ] || skip_all "no $lib_unpacked: run tools/deps"
+}
+
 # tmp: a folder of this script's own, in $lib_tmp.
 tmp() {
 	[ -n "$lib_tmp" ] || lib_tmp=$(mktemp -d /tmp/mqtest.XXXXXX)
