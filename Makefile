@@ -74,7 +74,7 @@ cflags = -std=gnu11 -Wall -Wextra -Werror $(CFLAGS) -Iuapi -isystem build/kselft
 	-DMQ_VERSION='"$(mq-version)"' -pthread
 nl-cflags = $(shell pkg-config --cflags libnl-genl-3.0)
 # Every program is offered all of them; the linker takes what is used.
-libs = -Wl,--as-needed $(shell pkg-config --libs libnl-genl-3.0 smartcols json-c liburing cmocka) -lm
+libs = -Wl,--as-needed $(shell pkg-config --libs libnl-genl-3.0 smartcols json-c inih liburing cmocka) -lm
 
 # Files appear whole or not at all, even to another make or a VM.
 obj-out = -MMD -MP -MT $@ -MF $(@:.o=.d) -o $@.$$$$

@@ -233,8 +233,8 @@ mqctl: topic add: standard output: No space left on device
 END
 
 note "every command has --help"
-for c in "topic add" "topic del" "topic set" "topic show" "topic list" stat produce \
-	consume monitor verify version; do
+for c in "topic add" "topic del" "topic set" "topic show" "topic list" apply showconf stat \
+	produce consume monitor verify version; do
 	# shellcheck disable=SC2086 # two words
 	like "$(mqctl $c --help; echo "status $?")" "^Usage: mqctl $c" "$c --help"
 done

@@ -12,6 +12,8 @@ static const struct command *const commands[] = {
 	&cmd_topic_set,
 	&cmd_topic_show,
 	&cmd_topic_list,
+	&cmd_apply,
+	&cmd_showconf,
 	&cmd_stat,
 	&cmd_produce,
 	&cmd_consume,

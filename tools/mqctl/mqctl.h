@@ -46,7 +46,7 @@ struct command {
 };
 
 extern const struct command cmd_topic_add, cmd_topic_del, cmd_topic_set;
-extern const struct command cmd_topic_show, cmd_topic_list, cmd_stat;
+extern const struct command cmd_topic_show, cmd_topic_list, cmd_apply, cmd_showconf, cmd_stat;
 extern const struct command cmd_produce, cmd_consume, cmd_monitor, cmd_verify;
 extern const struct command cmd_version;
 

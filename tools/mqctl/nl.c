@@ -140,7 +140,10 @@ static void explain(struct request *req, struct nlattr *attrs, int len)
 	if (attr && !(attr->flags & ATTR_OPERAND)) {
 		const char *text = req->text[attr->type];
 
-		if (attr->kind == ATTR_BOOL)
+		if (req->conf)
+			snprintf(option, sizeof(option), "%s = %s: ", attr->name,
+				 text ? text : "");
+		else if (attr->kind == ATTR_BOOL)
 			snprintf(option, sizeof(option), "--%s%s: ",
 				 text && *text ? "no-" : "", attr->name);
 		else

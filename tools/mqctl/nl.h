@@ -14,6 +14,7 @@ struct request {
 	const char *text[ATTR_TYPE_MAX];
 	int error;			/* errno of the answer */
 	bool quiet;			/* whoever asked reports the error */
+	bool conf;			/* errors name "KEY = VALUE", not options */
 	bool done;
 	int (*answer)(struct nlmsghdr *nlh, void *ctx);
 	void *ctx;
@@ -41,7 +42,14 @@ void answers_free(struct answers *answers);
 
 struct command;
 struct table_opts;
-/* A table of topics, sorted by name (topic.c). */
+struct topic_ref;
+/* topic.c: */
+/* The topic of @ref, or (NULL) all, into @answers; false: refused, and said. */
+bool ask_topics(const struct topic_ref *ref, struct answers *answers);
+void answers_sort(struct answers *answers);
+/* An answer's attributes, the name among them; @stats may be NULL. */
+void topic_answer(struct nlmsghdr *nlh, struct nlattr **tb, struct nlattr **stats);
+/* A table of topics, sorted by name. */
 void print_topics(const struct command *cmd, const struct table_opts *opts,
 		  struct answers *answers, unsigned int by_default);
 

@@ -56,21 +56,6 @@ static bool ask_partitions(const struct topic_ref *ref, struct answers *answers)
 	return ok;
 }
 
-static bool ask_topics(const struct topic_ref *ref, struct answers *answers)
-{
-	struct request req;
-	bool ok;
-
-	request_init(&req, &topic_attrs, MQ_CMD_TOPIC_GET, ref ? 0 : NLM_F_DUMP);
-	if (ref)
-		request_put_name(&req, MQ_A_TOPIC_NAME, ref->name);
-	req.answer = answers_add;
-	req.ctx = answers;
-	ok = request_send(&req);
-	request_free(&req);
-	return ok;
-}
-
 static int stat_run(const struct command *cmd, int argc, char **argv)
 {
 	struct answers answers = { 0 };

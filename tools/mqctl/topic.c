@@ -99,7 +99,7 @@ static int topic_set(const struct command *cmd, int argc, char **argv)
 	return topics_do(cmd, argc, argv, MQ_CMD_TOPIC_SET, 1, true);
 }
 
-static void parse_answer(struct nlmsghdr *nlh, struct nlattr **tb, struct nlattr **stats)
+void topic_answer(struct nlmsghdr *nlh, struct nlattr **tb, struct nlattr **stats)
 {
 	int err = attr_parse(&topic_attrs, nlh, tb, stats);
 
@@ -124,7 +124,7 @@ static int topic_show(const struct command *cmd, int argc, char **argv)
 	req.ctx = &answers;
 	ok = request_send(&req);
 	if (ok && answers.count) {
-		parse_answer(answers.msgs[0], tb, stats);
+		topic_answer(answers.msgs[0], tb, stats);
 		table_print_vertical(cmd, &args.table, "topics", &topic_attrs, tb, stats);
 	}
 	answers_free(&answers);
@@ -136,10 +136,31 @@ static int by_name(const void *a, const void *b)
 {
 	struct nlattr *left[ATTR_TYPE_MAX], *right[ATTR_TYPE_MAX];
 
-	parse_answer(*(struct nlmsghdr *const *)a, left, NULL);
-	parse_answer(*(struct nlmsghdr *const *)b, right, NULL);
+	topic_answer(*(struct nlmsghdr *const *)a, left, NULL);
+	topic_answer(*(struct nlmsghdr *const *)b, right, NULL);
 	return strcmp(nla_get_string(left[MQ_A_TOPIC_NAME]),
 		      nla_get_string(right[MQ_A_TOPIC_NAME]));
+}
+
+bool ask_topics(const struct topic_ref *ref, struct answers *answers)
+{
+	struct request req;
+	bool ok;
+
+	request_init(&req, &topic_attrs, MQ_CMD_TOPIC_GET, ref ? 0 : NLM_F_DUMP);
+	if (ref)
+		request_put_name(&req, MQ_A_TOPIC_NAME, ref->name);
+	req.answer = answers_add;
+	req.ctx = answers;
+	ok = request_send(&req);
+	request_free(&req);
+	return ok;
+}
+
+void answers_sort(struct answers *answers)
+{
+	if (answers->count)
+		qsort(answers->msgs, answers->count, sizeof(*answers->msgs), by_name);
 }
 
 void print_topics(const struct command *cmd, const struct table_opts *opts,
@@ -148,10 +169,9 @@ void print_topics(const struct command *cmd, const struct table_opts *opts,
 	struct nlattr *tb[ATTR_TYPE_MAX], *stats[ATTR_TYPE_MAX];
 	struct table *table = table_new(cmd, opts, "topics", &topic_attrs, by_default);
 
-	if (answers->count)
-		qsort(answers->msgs, answers->count, sizeof(*answers->msgs), by_name);
+	answers_sort(answers);
 	for (size_t i = 0; i < answers->count; i++) {
-		parse_answer(answers->msgs[i], tb, stats);
+		topic_answer(answers->msgs[i], tb, stats);
 		table_add(table, tb, stats);
 	}
 	table_print(table);
@@ -161,18 +181,13 @@ static int topic_list(const struct command *cmd, int argc, char **argv)
 {
 	struct topic_args args = { .cmd = cmd };
 	struct answers answers = { 0 };
-	struct request req;
 	bool ok;
 
 	parse_operands(cmd, argc, argv, topic_option, &args, 0, 0);
-	request_init(&req, &topic_attrs, MQ_CMD_TOPIC_GET, NLM_F_DUMP);
-	req.answer = answers_add;
-	req.ctx = &answers;
-	ok = request_send(&req);
+	ok = ask_topics(NULL, &answers);
 	if (ok)
 		print_topics(cmd, &args.table, &answers, ATTR_LIST);
 	answers_free(&answers);
-	request_free(&req);
 	return ok ? EXIT_DONE : EXIT_FAILED;
 }
 
