@@ -36,6 +36,8 @@ void mq_config_init(struct mq_config *config)
 	config->ring_messages = MQ_DEF_RING_MESSAGES;
 	config->framing = MQ_FRAMING_MESSAGE;
 	config->mode = 0600;
+	config->lend = true;
+	config->memory_cgroup = "";
 	config->uid = GLOBAL_ROOT_UID;
 	config->gid = GLOBAL_ROOT_GID;
 }
@@ -193,6 +195,9 @@ static int check_fixed(const struct mq_topic *t, const struct mq_config *c,
 	if (given(c, MQ_A_TOPIC_START_POSITION) && c->start_position != t->start_position)
 		return mq_bad(extack, attrs, MQ_A_TOPIC_START_POSITION, -EBUSY,
 			      "start-position is fixed at creation");
+	if (given(c, MQ_A_TOPIC_MEMORY_CGROUP) && strcmp(c->memory_cgroup, t->memory_cgroup))
+		return mq_bad(extack, attrs, MQ_A_TOPIC_MEMORY_CGROUP, -EBUSY,
+			      "memory-cgroup is fixed at creation");
 	if (given(c, MQ_A_TOPIC_PARTITIONS) && c->partitions < t->nr_partitions)
 		return mq_bad(extack, attrs, MQ_A_TOPIC_PARTITIONS, -EBUSY,
 			      "partitions can only grow");
@@ -262,6 +267,8 @@ static int apply(struct mq_topic *t, const struct mq_config *c,
 		WRITE_ONCE(t->paused, c->paused);
 	if (given(c, MQ_A_TOPIC_SYNC_TIMEOUT))
 		WRITE_ONCE(t->sync_timeout, c->sync_timeout);
+	if (given(c, MQ_A_TOPIC_LEND))
+		WRITE_ONCE(t->lend, c->lend);
 	apply_perms(t, c, acl);
 	if (parts)
 		mq_topic_add_partitions(t, parts, c->partitions);

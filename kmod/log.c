@@ -36,16 +36,16 @@ int mq_log_init(struct mq_log *log, const struct mq_log_config *config)
 	log->epoch = 0;
 
 	err = mq_ring_init(&log->data, config->ring_bytes, MQ_MAX_CHUNK_SHIFT,
-			   config->start_position, true, config->reserve);
+			   config->start_position, true, config->reserve, config->memcg);
 	if (err)
 		return err;
 	err = mq_ring_init(&log->index, config->ring_messages * ENTRY_SIZE,
 			   MQ_MAX_INDEX_SHIFT, config->start_offset * ENTRY_SIZE,
-			   false, config->reserve);
+			   false, config->reserve, config->memcg);
 	if (err)
 		goto err_data;
 	err = mq_ring_init(&log->attrs, config->attr_bytes, MQ_MAX_INDEX_SHIFT,
-			   0, false, config->reserve);
+			   0, false, config->reserve, config->memcg);
 	if (err)
 		goto err_index;
 	return 0;

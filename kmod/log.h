@@ -73,6 +73,7 @@ struct mq_log_config {
 	u64 start_offset;
 	u64 start_position;
 	bool reserve;
+	struct mem_cgroup *memcg;
 };
 
 /* A retained message's entry, or the place for a new one. The log's lock is held. */

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The module's limit of ring memory. */
+/* The module's limit of ring memory, and the cgroups it is charged to. */
 #include <linux/atomic.h>
+#include <linux/cgroup.h>
+#include <linux/err.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include "memory.h"
@@ -76,3 +79,47 @@ int mq_memory_init(void)
 		max_memory = totalram_pages() / DEFAULT_SHARE * PAGE_SIZE;
 	return 0;
 }
+
+#ifdef CONFIG_MEMCG
+/**
+ * mq_memcg_get() - the memory cgroup of a path
+ * @path: path below the caller's cgroup2 root; "" is the root
+ *
+ * Where the cgroup has no memory controller, that of the nearest ancestor that
+ * has one counts, as for everything that runs in it.
+ *
+ * Return: the memory cgroup, with a reference for mq_memcg_put(); it stays valid
+ * when the cgroup is removed (the kernel then charges its parent). NULL for the
+ * root. ERR_PTR: -ENOENT, -ENOTDIR; -EOPNOTSUPP if cgroup2 does not control memory.
+ */
+struct mem_cgroup *mq_memcg_get(const char *path)
+{
+	struct cgroup_subsys_state *css;
+	struct cgroup *cgroup;
+
+	if (!*path)
+		return NULL;
+	if (!cgroup_subsys_on_dfl(memory_cgrp_subsys))
+		return ERR_PTR(-EOPNOTSUPP);
+	cgroup = cgroup_get_from_path(path);
+	if (IS_ERR(cgroup))
+		return ERR_CAST(cgroup);
+	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
+	cgroup_put(cgroup);
+	return mem_cgroup_from_css(css);
+}
+
+void mq_memcg_put(struct mem_cgroup *memcg)
+{
+	mem_cgroup_put(memcg);
+}
+#else
+struct mem_cgroup *mq_memcg_get(const char *path)
+{
+	return *path ? ERR_PTR(-EOPNOTSUPP) : NULL;
+}
+
+void mq_memcg_put(struct mem_cgroup *memcg)
+{
+}
+#endif

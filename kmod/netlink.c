@@ -144,7 +144,7 @@ static int get_config(struct nlattr **attrs, struct user_namespace *ns,
 	int err;
 
 	mq_config_init(c);
-	for (i = 1; i <= MQ_A_TOPIC_START_POSITION; i++)
+	for (i = 1; i <= MQ_A_TOPIC_MEMORY_CGROUP; i++)
 		if (attrs[i])
 			c->set |= BIT_ULL(i);
 
@@ -193,6 +193,17 @@ static int get_config(struct nlattr **attrs, struct user_namespace *ns,
 		c->start_offset = nla_get_u64(attrs[MQ_A_TOPIC_START_OFFSET]);
 	if (attrs[MQ_A_TOPIC_START_POSITION])
 		c->start_position = nla_get_u64(attrs[MQ_A_TOPIC_START_POSITION]);
+	if (attrs[MQ_A_TOPIC_LEND])
+		c->lend = nla_get_u8(attrs[MQ_A_TOPIC_LEND]);
+	if (attrs[MQ_A_TOPIC_MEMORY_CGROUP]) {
+		const struct nlattr *nla = attrs[MQ_A_TOPIC_MEMORY_CGROUP];
+
+		/* In the message, with its NUL: stays as long as the call. */
+		c->memory_cgroup = nla_data(nla);
+		if (strnlen(c->memory_cgroup, nla_len(nla)) + 1 != nla_len(nla))
+			return mq_bad(extack, attrs, MQ_A_TOPIC_MEMORY_CGROUP, -EINVAL,
+				      "memory-cgroup has a NUL inside");
+	}
 	return 0;
 }
 
@@ -357,6 +368,9 @@ static int fill_topic(struct sk_buff *skb, struct mq_topic *topic,
 				MQ_A_TOPIC_PAD) ||
 	      nla_put_u32(skb, MQ_A_TOPIC_MINOR, topic->minor) ||
 	      nla_put_u64_64bit(skb, MQ_A_TOPIC_CREATED, topic->created, MQ_A_TOPIC_PAD) ||
+	      nla_put_u8(skb, MQ_A_TOPIC_LEND, topic->lend) ||
+	      (*topic->memory_cgroup &&
+	       nla_put_string(skb, MQ_A_TOPIC_MEMORY_CGROUP, topic->memory_cgroup)) ||
 	      put_stats(skb, MQ_A_TOPIC_STATS, &stats, MQ_A_TOPIC_PAD);
 	mutex_unlock(&topic->lock);
 	if (err) {

@@ -11,7 +11,7 @@
 #include <mq/netlink.h>
 
 /* MQ_CMD_TOPIC_NEW - do */
-const struct nla_policy mq_topic_new_nl_policy[MQ_A_TOPIC_START_POSITION + 1] = {
+const struct nla_policy mq_topic_new_nl_policy[MQ_A_TOPIC_MEMORY_CGROUP + 1] = {
 	[MQ_A_TOPIC_NAME] = { .type = NLA_NUL_STRING, .len = 128, },
 	[MQ_A_TOPIC_ID] = NLA_POLICY_EXACT_LEN(16),
 	[MQ_A_TOPIC_PARTITIONS] = NLA_POLICY_RANGE(NLA_U32, 1, 1024),
@@ -31,6 +31,8 @@ const struct nla_policy mq_topic_new_nl_policy[MQ_A_TOPIC_START_POSITION + 1] = 
 	[MQ_A_TOPIC_GID] = { .type = NLA_U32, },
 	[MQ_A_TOPIC_START_OFFSET] = { .type = NLA_U64, },
 	[MQ_A_TOPIC_START_POSITION] = { .type = NLA_U64, },
+	[MQ_A_TOPIC_LEND] = NLA_POLICY_MAX(NLA_U8, 1),
+	[MQ_A_TOPIC_MEMORY_CGROUP] = { .type = NLA_NUL_STRING, .len = 1023, },
 };
 
 /* MQ_CMD_TOPIC_DEL - do */
@@ -40,7 +42,7 @@ const struct nla_policy mq_topic_del_nl_policy[MQ_A_TOPIC_ID + 1] = {
 };
 
 /* MQ_CMD_TOPIC_SET - do */
-const struct nla_policy mq_topic_set_nl_policy[MQ_A_TOPIC_START_POSITION + 1] = {
+const struct nla_policy mq_topic_set_nl_policy[MQ_A_TOPIC_MEMORY_CGROUP + 1] = {
 	[MQ_A_TOPIC_NAME] = { .type = NLA_NUL_STRING, .len = 128, },
 	[MQ_A_TOPIC_ID] = NLA_POLICY_EXACT_LEN(16),
 	[MQ_A_TOPIC_PARTITIONS] = NLA_POLICY_RANGE(NLA_U32, 1, 1024),
@@ -60,6 +62,8 @@ const struct nla_policy mq_topic_set_nl_policy[MQ_A_TOPIC_START_POSITION + 1] = 
 	[MQ_A_TOPIC_GID] = { .type = NLA_U32, },
 	[MQ_A_TOPIC_START_OFFSET] = { .type = NLA_U64, },
 	[MQ_A_TOPIC_START_POSITION] = { .type = NLA_U64, },
+	[MQ_A_TOPIC_LEND] = NLA_POLICY_MAX(NLA_U8, 1),
+	[MQ_A_TOPIC_MEMORY_CGROUP] = { .type = NLA_NUL_STRING, .len = 1023, },
 };
 
 /* MQ_CMD_TOPIC_GET - do */
@@ -85,7 +89,7 @@ const struct genl_ops mq_nl_ops[6] = {
 		.cmd		= MQ_CMD_TOPIC_NEW,
 		.doit		= mq_nl_topic_new_doit,
 		.policy		= mq_topic_new_nl_policy,
-		.maxattr	= MQ_A_TOPIC_START_POSITION,
+		.maxattr	= MQ_A_TOPIC_MEMORY_CGROUP,
 	},
 	{
 		.cmd		= MQ_CMD_TOPIC_DEL,
@@ -97,7 +101,7 @@ const struct genl_ops mq_nl_ops[6] = {
 		.cmd		= MQ_CMD_TOPIC_SET,
 		.doit		= mq_nl_topic_set_doit,
 		.policy		= mq_topic_set_nl_policy,
-		.maxattr	= MQ_A_TOPIC_START_POSITION,
+		.maxattr	= MQ_A_TOPIC_MEMORY_CGROUP,
 	},
 	{
 		.cmd		= MQ_CMD_TOPIC_GET,

@@ -11,11 +11,11 @@
 
 #include <mq/netlink.h>
 
-extern const struct nla_policy mq_topic_new_nl_policy[MQ_A_TOPIC_START_POSITION + 1];
+extern const struct nla_policy mq_topic_new_nl_policy[MQ_A_TOPIC_MEMORY_CGROUP + 1];
 
 extern const struct nla_policy mq_topic_del_nl_policy[MQ_A_TOPIC_ID + 1];
 
-extern const struct nla_policy mq_topic_set_nl_policy[MQ_A_TOPIC_START_POSITION + 1];
+extern const struct nla_policy mq_topic_set_nl_policy[MQ_A_TOPIC_MEMORY_CGROUP + 1];
 
 extern const struct nla_policy mq_topic_get_nl_policy[MQ_A_TOPIC_ID + 1];
 

@@ -39,6 +39,7 @@ struct mq_partition *mq_partition_create(struct mq_topic *topic, unsigned int nu
 		.start_offset = topic->start_offset,
 		.start_position = topic->start_position,
 		.reserve = topic->persistent,
+		.memcg = topic->memcg,
 	};
 	struct mq_partition *p;
 	int err = -ENOMEM;

@@ -7,6 +7,7 @@
 #include <linux/gfp.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "crc.h"
 #include "limits.h"
@@ -63,14 +64,14 @@ static void chunk_free_rcu(struct rcu_head *rcu)
 	chunk_free(container_of(rcu, struct mq_chunk, rcu));
 }
 
-static struct mq_chunk *chunk_alloc(unsigned int order)
+static struct mq_chunk *chunk_make(unsigned int order, gfp_t more)
 {
-	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN;
+	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | more;
 	unsigned int i, nr = 1U << order;
 	struct mq_chunk *chunk;
 	struct page *page;
 
-	chunk = kmalloc(struct_size(chunk, pages, nr), GFP_KERNEL | __GFP_NOWARN);
+	chunk = kmalloc(struct_size(chunk, pages, nr), GFP_KERNEL | __GFP_NOWARN | more);
 	if (!chunk)
 		return NULL;
 	INIT_LIST_HEAD(&chunk->node);
@@ -100,6 +101,24 @@ static struct mq_chunk *chunk_alloc(unsigned int order)
 	return NULL;
 }
 
+/*
+ * Charged to the topic's cgroup if it has one, never to the writer's. At that
+ * cgroup's limit the charge fails (__GFP_NORETRY): its OOM killer is not started
+ * for a writer that may be anybody's.
+ */
+static struct mq_chunk *chunk_alloc(unsigned int order, struct mem_cgroup *memcg)
+{
+	struct mem_cgroup *was;
+	struct mq_chunk *chunk;
+
+	if (!memcg)
+		return chunk_make(order, 0);
+	was = set_active_memcg(memcg);
+	chunk = chunk_make(order, __GFP_ACCOUNT | __GFP_NORETRY);
+	set_active_memcg(was);
+	return chunk;
+}
+
 /* Does nobody but the ring hold a page of it? Only the count tells. */
 static bool chunk_idle(const struct mq_chunk *chunk)
 {
@@ -121,12 +140,13 @@ static bool chunk_idle(const struct mq_chunk *chunk)
  * @start: first position that will be written
  * @lend: pages will be lent out
  * @reserve: charge all of its memory now
+ * @memcg: memory cgroup of its chunks, or NULL
  *
  * Only the slot table is allocated: memory comes as slots are entered.
  * Return: 0 or -ENOMEM.
  */
 int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
-		 u64 start, bool lend, bool reserve)
+		 u64 start, bool lend, bool reserve, struct mem_cgroup *memcg)
 {
 	unsigned int shift = ilog2(size) > MQ_MIN_CHUNKS_SHIFT ?
 			     ilog2(size) - MQ_MIN_CHUNKS_SHIFT : 0;
@@ -140,6 +160,7 @@ int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
 	ring->nr_lent = 0;
 	atomic64_set(&ring->memory, 0);
 	ring->reserved = 0;
+	ring->memcg = memcg;
 	ring->slots = kvcalloc(ring->nr_slots, sizeof(*ring->slots), GFP_KERNEL);
 	if (!ring->slots)
 		return -ENOMEM;
@@ -293,7 +314,7 @@ int mq_ring_alloc(struct mq_ring *ring, unsigned int nr, struct list_head *fresh
 
 		if (err)
 			return err;
-		chunk = chunk_alloc(ring->chunk_shift - PAGE_SHIFT);
+		chunk = chunk_alloc(ring->chunk_shift - PAGE_SHIFT, ring->memcg);
 		if (!chunk) {
 			ring_uncharge(ring, mq_ring_chunk(ring));
 			return -ENOMEM;

@@ -11,6 +11,8 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+struct mem_cgroup;
+
 /**
  * struct mq_chunk - the unit in which a ring gets, replaces and frees memory
  * @rcu: frees it after the readers that may still copy from it
@@ -45,6 +47,7 @@ struct mq_chunk {
  * @nr_lent: length of @lent (written under the log's lock)
  * @memory: bytes of its chunks, lent ones included
  * @reserved: bytes charged to the module's limit at creation
+ * @memcg: memory cgroup that chunks are charged to, or NULL; the topic's reference
  *
  * All positions below are the caller's business: which bytes are valid is
  * known by struct mq_log.
@@ -60,6 +63,7 @@ struct mq_ring {
 	unsigned int nr_lent;
 	atomic64_t memory;
 	u64 reserved;
+	struct mem_cgroup *memcg;
 };
 
 static inline u64 mq_ring_chunk(const struct mq_ring *ring)
@@ -124,7 +128,7 @@ static inline bool mq_ring_entered(const struct mq_ring *ring, u64 end)
 }
 
 int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
-		 u64 start, bool lend, bool reserve);
+		 u64 start, bool lend, bool reserve, struct mem_cgroup *memcg);
 void mq_ring_destroy(struct mq_ring *ring);
 
 /* Writer's side, under the log's lock. */

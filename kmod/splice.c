@@ -40,10 +40,21 @@ static bool sendfile_pipe(const struct pipe_inode_info *pipe)
 	return !pipe->files;
 }
 
-/* Pages of the ring, referenced; the caller checks afterwards that they are the right ones. */
+/* What is replaced, and all chunks of the ring but its spare one: twice the ring. */
+static bool may_lend(const struct mq_ring *ring)
+{
+	return READ_ONCE(ring->nr_lent) + 1 < ring->nr_slots;
+}
+
+/*
+ * Pages of the ring, referenced, if so many may be lent; the caller checks
+ * afterwards that they are the right ones.
+ */
 static void lend_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned int max,
 		       struct splice_pages *sp)
 {
+	if (!may_lend(ring))
+		return;
 	rcu_read_lock();
 	while (len && sp->nr < max) {
 		unsigned int offset;
@@ -65,9 +76,14 @@ static void lend_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned
 	rcu_read_unlock();
 	/* Reference, barrier, tail here; tail, barrier (evict_to()), count (mq_ring_enter()). */
 	smp_mb();
+	/* Others may have lent meanwhile, and a writer replaced: the cap is for all together. */
+	if (!may_lend(ring)) {
+		put_pages(sp);
+		sp->len = 0;
+	}
 }
 
-/* The same with copies, where so many pages are lent already that memory would be unbounded. */
+/* The same with copies: so is configured, or memory would be unbounded. */
 static int copy_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned int max,
 		      struct splice_pages *sp)
 {
@@ -146,10 +162,9 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 	}
 	len = min_t(u64, len, end - at->pos);
 	slots = min_t(unsigned int, slots, SPLICE_PAGES);
-	/* What is replaced, and all chunks of the ring but its spare one: twice the ring. */
-	if (READ_ONCE(log->data.nr_lent) + 1 < log->data.nr_slots)
+	if (READ_ONCE(f->topic->lend))
 		lend_pages(&log->data, at->pos, len, slots, &sp);
-	else
+	if (!sp.nr)
 		ret = copy_pages(&log->data, at->pos, len, slots, &sp);
 	mq_hook(MQ_HOOK_SPLICE_PAGE, c->part);
 	if (ret)

@@ -187,6 +187,8 @@ static void destroy(struct mq_topic *topic)
 	xa_for_each(&topic->partitions, n, p)
 		mq_partition_destroy(p);
 	xa_destroy(&topic->partitions);
+	mq_memcg_put(topic->memcg);
+	kfree(topic->memory_cgroup);
 	posix_acl_release(topic->acl);
 	mutex_destroy(&topic->lock);
 	mutex_destroy(&topic->change_lock);
@@ -337,12 +339,32 @@ void mq_topic_wake_all(struct mq_topic *topic)
 	wake_up_all(&topic->rwait);
 }
 
+/* The cgroup that the topic's memory is charged to, if one is named. */
+static int take_cgroup(struct mq_topic *topic, const char *path,
+		       struct netlink_ext_ack *extack, struct nlattr **attrs)
+{
+	topic->memory_cgroup = kstrdup(path, GFP_KERNEL);
+	if (!topic->memory_cgroup)
+		return -ENOMEM;
+	topic->memcg = mq_memcg_get(path);
+	if (!IS_ERR(topic->memcg))
+		return 0;
+	if (PTR_ERR(topic->memcg) == -EOPNOTSUPP)
+		mq_bad(extack, attrs, MQ_A_TOPIC_MEMORY_CGROUP, 0,
+		       "cgroup2 does not control memory here");
+	else
+		mq_bad(extack, attrs, MQ_A_TOPIC_MEMORY_CGROUP, 0,
+		       "memory-cgroup is not a cgroup below the cgroup2 root");
+	return PTR_ERR(topic->memcg);
+}
+
 /* A topic with all partitions, referenced once, that nobody can find. */
 static struct mq_topic *make(const struct mq_config *c, struct netlink_ext_ack *extack,
 			     struct nlattr **attrs)
 {
 	struct mq_partition **parts;
 	struct mq_topic *topic;
+	int err;
 
 	topic = kzalloc(sizeof(*topic), GFP_KERNEL);
 	if (!topic)
@@ -371,12 +393,19 @@ static struct mq_topic *make(const struct mq_config *c, struct netlink_ext_ack *
 	topic->stamp = c->stamp;
 	topic->paused = c->paused;
 	topic->sync_timeout = c->sync_timeout;
+	topic->lend = c->lend;
 	spin_lock_init(&topic->perm_lock);
 	topic->mode = c->mode;
 	topic->uid = c->uid;
 	topic->gid = c->gid;
 	mq_event_init(topic);
 
+	err = take_cgroup(topic, c->memory_cgroup, extack, attrs);
+	if (err) {
+		topic->memcg = NULL;
+		destroy(topic);
+		return ERR_PTR(err);
+	}
 	parts = mq_topic_make_partitions(topic, 0, c->partitions);
 	if (IS_ERR(parts)) {
 		if (PTR_ERR(parts) == -ENOMEM && c->persistent)

@@ -15,6 +15,7 @@
 #include <mq/mq.h>
 #include <mq/netlink.h>
 
+struct mem_cgroup;
 struct mq_partition;
 
 /* What this module can do: MQ_IOC_FEATURES, and netlink's module-get. */
@@ -25,6 +26,7 @@ struct mq_partition;
 /**
  * struct mq_config - what a topic can be created with or changed to
  * @set: bit MQ_A_TOPIC_* of each member that is given
+ * @memory_cgroup: the caller's, never NULL
  */
 struct mq_config {
 	u64 set;
@@ -47,6 +49,8 @@ struct mq_config {
 	kgid_t gid;
 	u64 start_offset;
 	u64 start_position;
+	bool lend;
+	const char *memory_cgroup;
 };
 
 /**
@@ -67,6 +71,8 @@ struct mq_config {
  * @name, @id, @minor, @created: constant
  * @ring_bytes, @ring_messages, @attr_bytes, @start_offset, @start_position,
  *	@persistent: geometry, constant
+ * @memory_cgroup, @memcg: path as given at creation ("": none), and what it stood
+ *	for then, referenced, or NULL; constant
  * @change_lock: held over a whole change, by netlink or by chmod and the like, the
  *	notice to netlink included, so that events come in the order of the changes;
  *	taken by no data path. Inside of an inode's lock.
@@ -82,7 +88,7 @@ struct mq_config {
  * @next_partition: spreads writers without a key over the partitions
  * @readers, @writers: open files; raised under @lock (mq_topic_open())
  * @max_message_bytes, @framing, @overflow, @hold, @stamp, @paused,
- *	@sync_timeout: read without a lock (READ_ONCE), written under @lock
+ *	@sync_timeout, @lend: read without a lock (READ_ONCE), written under @lock
  * @perm_lock: protects what follows it, for readers; innermost
  * @mode, @uid, @gid, @acl: permissions; shown by all inodes. Written under
  *	@change_lock and @perm_lock.
@@ -107,6 +113,8 @@ struct mq_topic {
 	u64 start_offset;
 	u64 start_position;
 	bool persistent;
+	const char *memory_cgroup;
+	struct mem_cgroup *memcg;
 
 	struct mutex change_lock;	/* a whole change */
 	struct mutex lock;		/* its moment; open, delete */
@@ -127,6 +135,7 @@ struct mq_topic {
 	u32 stamp;
 	bool paused;
 	u32 sync_timeout;
+	bool lend;
 
 	spinlock_t perm_lock;	/* innermost */
 	umode_t mode;

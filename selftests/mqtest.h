@@ -200,6 +200,8 @@ struct topic_opts {
 	uint32_t gid;
 	uint64_t start_offset;
 	uint64_t start_position;
+	uint8_t lend;
+	const char *memory_cgroup;	/* NULL: not given */
 };
 
 #define MQT(attr)	(1ULL << MQ_A_TOPIC_##attr)
@@ -227,8 +229,9 @@ struct topic_stats {
 };
 
 struct topic_info {
-	struct topic_opts o;	/* .set: what was there; .name and .id: unused */
+	struct topic_opts o;	/* .set: what was there; pointers: unused */
 	char name[MQ_TOPIC_NAME_MAX + 1];
+	char memory_cgroup[1024];
 	uint8_t id[MQ_TOPIC_ID_LEN];
 	uint32_t minor;
 	uint64_t created;

@@ -182,6 +182,7 @@ static const struct field topic_fields[] = {
 	F(topic_opts, TOPIC, GID, gid),
 	F(topic_opts, TOPIC, START_OFFSET, start_offset),
 	F(topic_opts, TOPIC, START_POSITION, start_position),
+	F(topic_opts, TOPIC, LEND, lend),
 	{ 0 }
 };
 
@@ -259,6 +260,9 @@ void topic_parse(const struct nlmsghdr *nlh, struct topic_info *info)
 	info->o.set = take_fields(&info->o, topic_fields, tb);
 	if (tb[MQ_A_TOPIC_NAME])
 		nla_strlcpy(info->name, tb[MQ_A_TOPIC_NAME], sizeof(info->name));
+	if (tb[MQ_A_TOPIC_MEMORY_CGROUP])
+		nla_strlcpy(info->memory_cgroup, tb[MQ_A_TOPIC_MEMORY_CGROUP],
+			    sizeof(info->memory_cgroup));
 	if (tb[MQ_A_TOPIC_ID] && nla_len(tb[MQ_A_TOPIC_ID]) == MQ_TOPIC_ID_LEN)
 		memcpy(info->id, nla_data(tb[MQ_A_TOPIC_ID]), MQ_TOPIC_ID_LEN);
 	if (tb[MQ_A_TOPIC_MINOR])
@@ -300,6 +304,8 @@ static int send_topic(uint8_t cmd, const struct topic_opts *o)
 		need(!nla_put_string(msg, MQ_A_TOPIC_NAME, o->name));
 	if (o->id)
 		need(!nla_put(msg, MQ_A_TOPIC_ID, MQ_TOPIC_ID_LEN, o->id));
+	if (o->memory_cgroup)
+		need(!nla_put_string(msg, MQ_A_TOPIC_MEMORY_CGROUP, o->memory_cgroup));
 	for (const struct field *f = topic_fields; f->attr; f++) {
 		const char *value = (const char *)o + f->off;
 

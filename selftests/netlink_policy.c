@@ -39,6 +39,7 @@ static const struct attr config[] = {
 	{ MQ_A_TOPIC_GID, 4, 1 },
 	{ MQ_A_TOPIC_START_OFFSET, 8, 7 },
 	{ MQ_A_TOPIC_START_POSITION, 8, 7 },
+	{ MQ_A_TOPIC_LEND, 1, 0 },
 };
 
 #define FOR_EACH(a, table)							\
@@ -130,6 +131,7 @@ TEST(good, "a request with every attribute is taken")
 	expect_eq(info.o.gid, 1);
 	expect_eq(info.o.start_offset, 7);
 	expect_eq(info.o.start_position, 7);
+	expect_eq(info.o.lend, 0);
 	expect_eq(info.id[0], 1);
 	expect_eq(topic_del(name), 0);
 }
@@ -159,6 +161,8 @@ TEST(defaults, "what is not given has the documented default")
 	expect_eq(a.o.gid, 0);
 	expect_eq(a.o.start_offset, 0);
 	expect_eq(a.o.start_position, 0);
+	expect_eq(a.o.lend, 1);
+	expect(!(a.o.set & MQT(MEMORY_CGROUP)));
 	expect(a.created >= before && a.created <= wall_ns());
 	expect(memcmp(a.id, zero, sizeof(zero)));
 
@@ -266,8 +270,8 @@ TEST(nested, "a nested attribute where none is expected is refused")
 TEST(unknown, "an unknown attribute is refused, by every command")
 {
 	static const struct { uint8_t cmd; unsigned int max; } cmds[] = {
-		{ MQ_CMD_TOPIC_NEW, MQ_A_TOPIC_START_POSITION },
-		{ MQ_CMD_TOPIC_SET, MQ_A_TOPIC_START_POSITION },
+		{ MQ_CMD_TOPIC_NEW, MQ_A_TOPIC_MAX },
+		{ MQ_CMD_TOPIC_SET, MQ_A_TOPIC_MAX },
 		{ MQ_CMD_TOPIC_DEL, MQ_A_TOPIC_ID },
 		{ MQ_CMD_TOPIC_GET, MQ_A_TOPIC_ID },
 		{ MQ_CMD_PARTITION_GET, MQ_A_PARTITION_INDEX },
@@ -321,7 +325,7 @@ TEST(mangled, "a request that lies about lengths, or has bytes left over, is ref
 	msg = named(MQ_CMD_TOPIC_NEW, "mangled");
 	for (deep = 100; deep; deep--) {
 		lie.nla_len = deep * NLA_HDRLEN;
-		lie.nla_type = MQ_A_TOPIC_STATS | NLA_F_NESTED;
+		lie.nla_type = (MQ_A_TOPIC_MAX + 1) | NLA_F_NESTED;
 		need(!nlmsg_append(msg, &lie, sizeof(lie), 4));
 	}
 	refused("nested 100 deep", msg, EINVAL, 0, "Unknown attribute type");
@@ -554,7 +558,8 @@ TEST(changes, "what can be changed is, and shows at once")
 	need_eq(topic_change(&(struct topic_opts) {
 		.name = t, .partitions = 5, .max_message_bytes = 77, .framing = MQ_FRAMING_LINE,
 		.overflow = MQ_OVERFLOW_REJECT, .hold = MQ_HOLD_READERS, .stamp = MQ_STAMP_CGROUP,
-		.paused = 1, .sync_timeout = 5, .mode = 0751, .uid = 12, .gid = 34 }), 0);
+		.paused = 1, .sync_timeout = 5, .mode = 0751, .uid = 12, .gid = 34,
+		.set = MQT(LEND) }), 0);
 	need_eq(topic_get(t, &info), 0);
 	expect_eq(info.o.partitions, 5);
 	expect_eq(info.o.max_message_bytes, 77);
@@ -564,6 +569,7 @@ TEST(changes, "what can be changed is, and shows at once")
 	expect_eq(info.o.stamp, MQ_STAMP_CGROUP);
 	expect_eq(info.o.paused, 1);
 	expect_eq(info.o.sync_timeout, 5);
+	expect_eq(info.o.lend, 0);
 	need_ret(stat(topic_path(t, ""), &st), 0);
 	expect_eq(st.st_mode, S_IFCHR | 0751);
 	expect_eq(st.st_uid, 12);

@@ -61,16 +61,18 @@ uid               root
 gid               root
 start-offset      0
 start-position    0
+lend              yes
 created           TIME
 $ mqctl topic show orders --json -o name,ring-bytes,persistent,paused,sync-timeout,mode,uid,hold | json 'print(d)'
 {'topics': [{'name': 'orders', 'ring-bytes': 16777216, 'persistent': True, 'paused': False, 'sync-timeout': 0, 'mode': '0660', 'uid': 0, 'hold': 'none'}]}
 $ stat -c '%a %u %g' /dev/mq/orders
 660 0 0
-$ mqctl topic set orders --paused --overflow block --sync-timeout 90s --mode 640 --uid nobody --gid 65534 --hold readers --stamp uid,cgroup
-$ mqctl topic show orders -o overflow,hold,stamp,paused,sync-timeout,mode,uid,gid
+$ mqctl topic set orders --paused --overflow block --sync-timeout 90s --mode 640 --uid nobody --gid 65534 --hold readers --stamp uid,cgroup --no-lend
+$ mqctl topic show orders -o overflow,hold,stamp,lend,paused,sync-timeout,mode,uid,gid
 overflow     block
 hold         readers
 stamp        uid,cgroup
+lend         no
 paused       yes
 sync-timeout 90s
 mode         0640
@@ -100,6 +102,9 @@ mqctl: topic del orders: --id ID: the topic of this name has another id
 $ mqctl topic del orders
 $ mqctl topic show orders
 mqctl: topic show orders: no topic has this name: 'mqctl topic list' shows the topics there are
+=> 1
+$ mqctl topic add small --memory-cgroup /no/such
+mqctl: topic add small: --memory-cgroup /no/such is not a cgroup below the cgroup2 root
 => 1
 $ mqctl topic add keep --id 00112233445566778899aabbccddeeff --start-offset 4294967290 --start-position 9223372036854775000
 $ mqctl topic show keep -o start-offset,start-position

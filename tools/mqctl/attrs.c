@@ -74,6 +74,11 @@ static const struct attr topics[] = {
 	  "offset of each partition's first message (default 0)", NULL },
 	{ "start-position", MQ_A_TOPIC_START_POSITION, ATTR_U64, ATTR_ADD,
 	  "position of each partition's first byte (default 0)", NULL },
+	{ "lend", MQ_A_TOPIC_LEND, ATTR_BOOL, BOTH,
+	  "splice and sendfile lend the ring's pages instead of copying (default yes)", NULL },
+	{ "memory-cgroup", MQ_A_TOPIC_MEMORY_CGROUP, ATTR_STRING, ATTR_ADD,
+	  "cgroup that the ring's memory is charged to, as /system.slice/app (default none)",
+	  NULL },
 	{ "minor", MQ_A_TOPIC_MINOR, ATTR_U32, 0, "minor number of the topic's file", NULL },
 	{ "created", MQ_A_TOPIC_CREATED, ATTR_TIME, 0, "time of creation", NULL },
 };
