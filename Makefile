@@ -2,6 +2,7 @@
 #
 # make [all]      module, tools and tests            KVER=6.12 chooses the kernel
 # make deps       install what is missing (Debian 12; the others call it)
+# make deps-lang  the same, and the languages of selftests/lang
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
 # make bench      what a message costs, in instructions   B="OPTION..." for mqbench
@@ -24,12 +25,12 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests deps demo test shell check bench install clean gen
+.PHONY: all module tools tests lang deps deps-lang demo test shell check bench install clean gen
 
 # --- kernel ---------------------------------------------------------------
 
 # On a fresh machine no kernel is there to choose from before `make deps`.
-ifeq ($(filter clean deps,$(MAKECMDGOALS)),)
+ifeq ($(filter clean deps deps-lang,$(MAKECMDGOALS)),)
 ifeq ($(shell tools/kver $(KVER) 2>/dev/null),)
 $(shell tools/deps >&2)
 endif
@@ -131,6 +132,31 @@ build/selftests/%: build/obj/selftests/%.o $(test-common:%.c=build/obj/%.o)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(cflags) $(LDFLAGS) -o $@.$$$$ $^ $(libs) $(put)
 
+# The examples in other languages that need compiling: each is a folder.
+lang-src = $(wildcard selftests/lang/$(1)/*.$(2))
+
+lang: build/lang/example-c build/lang/example-go build/lang/example-rust build/lang/Example.class
+
+build/lang/example-c: $(call lang-src,c,[ch]) uapi/mq/mq.h Makefile | deps-lang
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(cflags) -o $@.$$$$ $(filter %.c,$^) $(put)
+
+build/lang/example-go: $(call lang-src,go,go) Makefile | deps-lang
+	@mkdir -p $(@D)
+	@echo "  GO      $@"
+	$(Q)GO111MODULE=off GOTOOLCHAIN=local CGO_ENABLED=0 go build -o $@.$$$$ $(filter %.go,$^) $(put)
+
+build/lang/example-rust: $(call lang-src,rust,rs) Makefile | deps-lang
+	@mkdir -p $(@D)
+	@echo "  RUSTC   $@"
+	$(Q)MAKEFLAGS= rustc --edition 2021 -O -D warnings -o $@.$$$$ selftests/lang/rust/example.rs $(put)
+
+build/lang/Example.class: $(call lang-src,java,java) Makefile | deps-lang
+	@mkdir -p $(@D)
+	@echo "  JAVAC   $@"
+	$(Q)javac -Xlint:all -Werror -d $(@D) $(filter %.java,$^)
+
 .SECONDARY:
 -include $(shell find build/obj -name '*.d' 2>/dev/null)
 
@@ -139,10 +165,13 @@ build/selftests/%: build/obj/selftests/%.o $(test-common:%.c=build/obj/%.o)
 deps:
 	@tools/deps
 
+deps-lang: deps
+	@tools/deps lang
+
 demo: all
 	tools/demo -k $(KVER)
 
-test: all
+test: all lang
 	@selftests/vm-run -k $(KVER) $(T)
 
 shell: all
