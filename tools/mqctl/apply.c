@@ -55,19 +55,18 @@ static bool differs(const struct step *step, const struct attr *attr)
 
 	if (!conf_is_key(attr) || !want)
 		return false;
-	/* A module that does not know the attribute does what went without saying before. */
+	/* An empty string is not there, and an older module has not all attributes. */
 	if (!step->have[attr->type])
-		return step->want->lines[attr->type];
+		return step->want->lines[attr->type] &&
+		       (attr->kind != ATTR_STRING || nla_len(want) > 1);
 	return !conf_equal(want, step->have[attr->type]);
 }
 
 /* "ring-bytes = 8M" */
 static char *assignment(const struct attr *attr, const struct nlattr *nla)
 {
-	char *value = attr_text(attr, nla, false), *text;
+	char *value = nla ? attr_text(attr, nla, false) : strdup(""), *text;
 
-	if (attr->kind == ATTR_STRING && !value)
-		value = strdup("");
 	if (!value || asprintf(&text, "%s = %s", attr->name, value) < 0)
 		die("out of memory");
 	free(value);
@@ -107,11 +106,11 @@ static void check_change(struct plan *plan, const struct step *step, const struc
 	const struct nlattr *want = step->want->tb[attr->type];
 	char *was;
 
-	if (!have) {
+	if (!have && attr->kind != ATTR_STRING) {
 		refuse(plan, step, attr, "the loaded module does not know %s", attr->name);
 		return;
 	}
-	was = attr_text(attr, have, false);
+	was = have ? attr_text(attr, have, false) : strdup("none");
 	if (!was)
 		die("out of memory");
 	if (!(attr->flags & ATTR_SET))

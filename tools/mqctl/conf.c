@@ -306,21 +306,23 @@ void conf_read(struct conf *conf, const char *path)
 #define RING_MAX	(1ULL << 40)
 
 static const struct {
-	unsigned int type;
+	const char *key;
 	const char *text;
 } defaults[] = {
-	{ MQ_A_TOPIC_PARTITIONS, "1" },
-	{ MQ_A_TOPIC_RING_BYTES, "4M" },
-	{ MQ_A_TOPIC_RING_MESSAGES, "32768" },
-	{ MQ_A_TOPIC_FRAMING, "message" },
-	{ MQ_A_TOPIC_HOLD, "none" },
-	{ MQ_A_TOPIC_STAMP, "none" },
-	{ MQ_A_TOPIC_PERSISTENT, "no" },
-	{ MQ_A_TOPIC_PAUSED, "no" },
-	{ MQ_A_TOPIC_SYNC_TIMEOUT, "0" },
-	{ MQ_A_TOPIC_MODE, "0600" },
-	{ MQ_A_TOPIC_UID, "0" },
-	{ MQ_A_TOPIC_GID, "0" },
+	{ "partitions", "1" },
+	{ "ring-bytes", "4M" },
+	{ "ring-messages", "32768" },
+	{ "framing", "message" },
+	{ "hold", "none" },
+	{ "stamp", "none" },
+	{ "persistent", "no" },
+	{ "paused", "no" },
+	{ "sync-timeout", "0" },
+	{ "mode", "0600" },
+	{ "uid", "0" },
+	{ "gid", "0" },
+	{ "lend", "yes" },
+	{ "memory-cgroup", "" },
 };
 
 static const struct {
@@ -365,7 +367,7 @@ struct nlattr *conf_default(const struct attr *attr, struct nlattr *const *tb)
 		break;
 	default:
 		for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
-			if (defaults[i].type == attr->type)
+			if (!strcmp(defaults[i].key, attr->name))
 				text = defaults[i].text;
 		}
 		if (!text)

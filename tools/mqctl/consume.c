@@ -443,7 +443,7 @@ static int consume_run(const struct command *cmd, int argc, char **argv)
 }
 
 static const struct opt consume_opts[] = {
-	{ "from", 0, false, "WHERE", "oldest (default), newest, or an offset", NULL },
+	{ "from", 0, false, "oldest|newest|OFFSET", "oldest (default), newest, or an offset", NULL },
 	{ "since", 0, false, "WHEN", "start with the first message not older than WHEN", NULL },
 	{ "until", 0, false, "WHERE",
 	  "end at the log's end as it is now (end, the default), or before an "
@@ -451,7 +451,7 @@ static const struct opt consume_opts[] = {
 	{ "follow", 'f', false, NULL, "go on for ever", NULL },
 	{ "count", 'c', false, "N", "end after N messages", NULL },
 	{ "partition", 'p', false, "N", "only this partition, as TOPIC@N", NULL },
-	{ "format", 0, false, "FORMAT",
+	{ "format", 0, false, "plain|raw|metadata|json",
 	  "plain: payloads, each ended by a newline where it has none of its own "
 	  "by framing=line (default); raw: only payloads; metadata; json", NULL },
 	{ "metadata", 'm', false, NULL, "a line of name=value a message, the same as --format metadata",

@@ -83,6 +83,12 @@ int main(int argc, char **argv)
 		print_commands(stderr, group);
 		return EXIT_USAGE;
 	}
+	/* Not in help: no person reads it. */
+	if (!group && !strcmp(word, "help") && argc == 3 && !strcmp(argv[2], "--table")) {
+		for (size_t i = 0; i < COMMANDS; i++)
+			dump_command(commands[i]);
+		return finish(EXIT_DONE);
+	}
 	if (is_help(word)) {
 		print_commands(stdout, group);
 		return finish(EXIT_DONE);

@@ -63,6 +63,19 @@ int parse_operands(const struct command *cmd, int argc, char **argv, opt_fn fn, 
 /* Words of @text up to column 80, further lines indented. */
 void print_wrapped(FILE *out, const char *text, int indent);
 void print_help(const struct command *cmd, FILE *out);
+
+#define OPTS_MAX	64
+#define COLUMN_SETS_MAX	4
+
+/* Columns that a command's tables can have; no heading: the one before goes on. */
+struct column_set {
+	const char *heading;
+	const struct attr_set *set;
+};
+
+/* All options, in the order help shows them; how many. */
+unsigned int collect_options(const struct command *cmd, struct opt *opts);
+unsigned int command_columns(const struct command *cmd, struct column_set *sets);
 /* "mqctl: topic add: WHAT", and how to get help; exits with 2. */
 void usage_error(const struct command *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
@@ -70,6 +83,9 @@ void usage_error(const struct command *cmd, const char *fmt, ...)
 void check_value(const struct command *cmd, const struct opt *opt, const char *value,
 		 const char *why);
 void command_name(const struct command *cmd, char *buf, size_t size);
+
+/* dump.c: for help --table */
+void dump_command(const struct command *cmd);
 
 /* message.c */
 

@@ -53,6 +53,9 @@ void topic_answer(struct nlmsghdr *nlh, struct nlattr **tb, struct nlattr **stat
 void print_topics(const struct command *cmd, const struct table_opts *opts,
 		  struct answers *answers, unsigned int by_default);
 
+/* prometheus.c: all of both, and of the module; false: refused, and said. */
+bool print_prometheus(struct answers *topics, const struct answers *partitions);
+
 /* A socket that receives the family's events. */
 struct nl_sock *events_open(void);
 

@@ -8,8 +8,6 @@
 
 #include "mqctl.h"
 
-#define OPTS_MAX	64
-
 static const struct opt help_option = { "help", 'h', false, NULL, "this text", NULL };
 
 void command_name(const struct command *cmd, char *buf, size_t size)
@@ -40,8 +38,7 @@ void check_value(const struct command *cmd, const struct opt *opt, const char *v
 		usage_error(cmd, "--%s %s: %s", opt->name, value, why);
 }
 
-/* All options of a command, in the order help shows them. */
-static unsigned int collect(const struct command *cmd, struct opt *opts)
+unsigned int collect_options(const struct command *cmd, struct opt *opts)
 {
 	unsigned int n = 0;
 
@@ -101,10 +98,30 @@ static void print_option(FILE *out, const struct opt *opt)
 	print_wrapped(out, opt->help, 30);
 }
 
+unsigned int command_columns(const struct command *cmd, struct column_set *sets)
+{
+	unsigned int n = 0;
+
+	if (!cmd->table)
+		return 0;
+	if (cmd == &cmd_version) {
+		sets[n++] = (struct column_set) { "Columns", &module_attrs };
+		return n;
+	}
+	sets[n++] = (struct column_set) { "Columns", &topic_attrs };
+	sets[n++] = (struct column_set) { NULL, &stats_attrs };
+	if (cmd == &cmd_stat)
+		sets[n++] = (struct column_set) {
+			"Columns with --by-partition: the counters, and", &partition_attrs
+		};
+	return n;
+}
+
 void print_help(const struct command *cmd, FILE *out)
 {
+	struct column_set sets[COLUMN_SETS_MAX];
 	struct opt opts[OPTS_MAX];
-	unsigned int n = collect(cmd, opts);
+	unsigned int n = collect_options(cmd, opts);
 	char name[64];
 
 	command_name(cmd, name, sizeof(name));
@@ -117,15 +134,10 @@ void print_help(const struct command *cmd, FILE *out)
 		      "ms, s, m or h.\n", out);
 	if (cmd->text)
 		fprintf(out, "\n%s", cmd->text);
-	if (cmd->table) {
-		fputs("\nColumns:\n", out);
-		print_columns(out, cmd == &cmd_version ? &module_attrs : &topic_attrs);
-		if (cmd != &cmd_version)
-			print_columns(out, &stats_attrs);
-		if (cmd == &cmd_stat) {
-			fputs("\nColumns with --by-partition: the counters, and\n", out);
-			print_columns(out, &partition_attrs);
-		}
+	for (unsigned int i = 0; i < command_columns(cmd, sets); i++) {
+		if (sets[i].heading)
+			fprintf(out, "\n%s:\n", sets[i].heading);
+		print_columns(out, sets[i].set);
 	}
 }
 
@@ -158,7 +170,7 @@ int parse_options(const struct command *cmd, int argc, char **argv, opt_fn fn, v
 	struct option longs[2 * OPTS_MAX + 1] = { 0 };
 	char negated[OPTS_MAX][40], letters[2 * OPTS_MAX + 2] = ":";
 	struct opt opts[OPTS_MAX];
-	unsigned int n = collect(cmd, opts), longs_n = 0;
+	unsigned int n = collect_options(cmd, opts), longs_n = 0;
 	int c, index;
 	bool on;
 

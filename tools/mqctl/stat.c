@@ -56,6 +56,22 @@ static bool ask_partitions(const struct topic_ref *ref, struct answers *answers)
 	return ok;
 }
 
+/* Topics and partitions in one: what is scraped is scraped as a whole. */
+static bool stat_prometheus(const struct command *cmd, const struct table_opts *opts,
+			    const struct topic_ref *ref)
+{
+	struct answers topics = { 0 }, partitions = { 0 };
+	bool ok;
+
+	if (opts->json || (ref && ref->partition >= 0))
+		usage_error(cmd, "-o prometheus takes no --json, and whole topics only");
+	ok = ask_topics(ref, &topics) && ask_partitions(ref, &partitions) &&
+	     print_prometheus(&topics, &partitions);
+	answers_free(&topics);
+	answers_free(&partitions);
+	return ok;
+}
+
 static int stat_run(const struct command *cmd, int argc, char **argv)
 {
 	struct answers answers = { 0 };
@@ -69,7 +85,9 @@ static int stat_run(const struct command *cmd, int argc, char **argv)
 		ref = &topic;
 		topic_operand(cmd, argv[first], ref);
 	}
-	if (args.by_partition || (ref && ref->partition >= 0)) {
+	if (args.table.columns && !strcmp(args.table.columns, "prometheus")) {
+		ok = stat_prometheus(cmd, &args.table, ref);
+	} else if (args.by_partition || (ref && ref->partition >= 0)) {
 		ok = ask_partitions(ref, &answers);
 		if (ok)
 			print_partitions(cmd, &args.table, &answers);
@@ -91,6 +109,9 @@ const struct command cmd_stat = {
 	.name = "stat", .operands = "[TOPIC[@N]]",
 	.summary = "Show counters of topics and partitions",
 	.opts = stat_opts,
+	.text = "-o prometheus prints all there is in Prometheus' text format, for the textfile\n"
+		"collector of node_exporter, which wants files that appear whole:\n"
+		"  mqctl stat -o prometheus >mq.prom.new && mv mq.prom.new mq.prom\n",
 	.table = true,
 	.run = stat_run,
 };
