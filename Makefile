@@ -8,7 +8,7 @@
 # make bench      what a message costs, in instructions   B="OPTION..." for mqbench
 # make shell      a shell in a VM with the module loaded
 # make check      static checks                      C="NAME..." only those
-# make install    module, tools, headers, mount unit into DESTDIR
+# make install    module, tools, man pages, headers, mount unit into DESTDIR
 # make gen        what is generated from uapi/mq/netlink.yaml
 # make clean
 
@@ -92,9 +92,17 @@ test-names := $(patsubst selftests/%.c,%,$(filter-out $(test-common),$(wildcard 
 helper-names := $(patsubst selftests/%.c,%,$(wildcard selftests/helpers/*.c))
 test-bins := $(addprefix build/selftests/,$(test-names) $(helper-names))
 
-tools: $(tool-bins)
+# tools/man/PAGE.in is build/man/PAGE; what mqctl itself can tell comes from it.
+man-pages := $(patsubst tools/man/%.in,build/man/%,$(wildcard tools/man/*.in))
+
+tools: $(tool-bins) $(man-pages)
 tests: $(test-bins)
 all: deps module tools tests
+
+build/man/%: tools/man/%.in tools/man/gen build/bin/mqctl uapi/mq/netlink.yaml
+	@mkdir -p $(@D)
+	@echo "  MAN     $@"
+	$(Q)set -o pipefail; build/bin/mqctl help --table | tools/man/gen $< $(mq-version) >$@.$$$$ $(put)
 
 build/obj/%.o: %.c Makefile | deps
 	@mkdir -p $(@D)
@@ -196,6 +204,10 @@ install: all
 	install -m 644 $(MODULE_DIR)/mq.ko $(DESTDIR)$(moddir)/
 	install $(tool-bins) $(DESTDIR)$(prefix)/sbin/
 	install -m 644 uapi/mq/*.h $(DESTDIR)$(prefix)/include/mq/
+	$(foreach page,$(man-pages),install -D -m 644 -t \
+		$(DESTDIR)$(prefix)/share/man/man$(subst .,,$(suffix $(page))) $(page);)
+	install -D -m 644 -t $(DESTDIR)$(prefix)/share/bash-completion/completions \
+		tools/completion/mqctl
 	install -m 644 tools/packaging/mq.conf $(DESTDIR)/etc/modules-load.d/
 	install -m 644 tools/packaging/dev-mq.mount $(DESTDIR)/etc/systemd/system/
 	$(if $(DESTDIR),,depmod $(KVER))
