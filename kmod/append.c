@@ -24,6 +24,7 @@
 #include "crc.h"
 #include "hold.h"
 #include "limits.h"
+#include "mmap.h"
 #include "topic.h"
 
 #define ENTRY_SIZE	sizeof(struct mq_entry)
@@ -130,10 +131,13 @@ static void evict_to(struct mq_log *log, const struct tail *to)
 	WRITE_ONCE(log->b.tail_off, to->off);
 	WRITE_ONCE(log->b.tail_pos, to->pos);
 	write_seqcount_end(&log->seq);
+	if (unlikely(log->map))
+		mq_map_show_tail(log);
 	/*
-	 * Pairs with the barriers in mq_log_valid_from(), mq_log_pos_valid() and
-	 * in the splice of a page: either the reader sees the new tail, or we see
-	 * its reference, and what it copied before was still the old bytes.
+	 * Pairs with the barriers in mq_log_valid_from(), mq_log_pos_valid(), of
+	 * mapped readers and in the splice of a page: either the reader sees the
+	 * new tail, or we see its reference, and what it copied before was still
+	 * the old bytes.
 	 */
 	smp_mb();
 }
@@ -450,6 +454,8 @@ static __always_inline void commit(struct mq_partition *p, struct mq_append *a)
 	WRITE_ONCE(log->b.head_off, off);
 	WRITE_ONCE(log->b.head_pos, pos);
 	write_seqcount_end(&log->seq);
+	if (unlikely(log->map))
+		mq_map_show_head(log);
 }
 
 /**

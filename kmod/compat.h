@@ -103,6 +103,14 @@
 #define MQ_FOP_UNSIGNED_OFFSET		.fop_flags = FOP_UNSIGNED_OFFSET,
 #endif
 
+/* --- mmap.c --------------------------------------------------------------- */
+
+/* v6.3 bc292ab00f6c, 1c71222e5f23: a vma's flags are changed by functions. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define vm_flags_set(vma, flags)	((vma)->vm_flags |= (flags))
+#define vm_flags_clear(vma, flags)	((vma)->vm_flags &= ~(flags))
+#endif
+
 /* --- netlink.c ------------------------------------------------------------ */
 
 /* v6.6 7288dd2fd488: a dump's attributes are in its struct genl_info. */

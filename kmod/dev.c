@@ -140,6 +140,7 @@ static int mq_dev_release(struct inode *inode, struct file *filp)
 		atomic64_inc(&p->dropped_unfinished);
 	if (writes)
 		atomic_dec(&p->writers);
+	mq_map_release(f);
 	mq_file_free_cursors(f);
 	kvfree(f->line);
 	mq_scratch_free(f);
@@ -225,6 +226,7 @@ const struct file_operations mq_dev_fops = {
 	.splice_read	= mq_dev_splice_read,
 	.splice_write	= mq_dev_splice_write,
 	.poll		= mq_dev_poll,
+	.mmap		= mq_dev_mmap,
 	.fsync		= mq_dev_fsync,
 	.unlocked_ioctl	= mq_dev_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,

@@ -61,6 +61,7 @@ struct mq_memo {
  * @partition: number of the partition it stands for, or -1 for the topic
  * @record: format=record
  * @skip: overrun=skip
+ * @mapped: it was mapped, and may still be (log's lock)
  * @keeps_pos: opened read-write: the driver keeps f_pos, VFS does not (FMODE_STREAM)
  * @lock: protects the cursors' places; innermost
  * @rlock: serialises readers of a read-write file; only tried under a pipe's mutex;
@@ -89,6 +90,7 @@ struct mq_file {
 	bool record;
 	bool skip;
 	bool keeps_pos;
+	bool mapped;
 
 	spinlock_t lock;	/* the cursors' places */
 	struct mutex rlock;	/* readers of a read-write file */
@@ -175,6 +177,10 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 			   size_t len, unsigned int flags);
 ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
 			    loff_t *ppos, size_t len, unsigned int flags);
+
+/* mmap.c */
+int mq_dev_mmap(struct file *filp, struct vm_area_struct *vma);
+void mq_map_release(struct mq_file *f);
 
 /* write.c */
 ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from);

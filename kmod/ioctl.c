@@ -10,10 +10,6 @@
 #include <asm/ioctls.h>
 #include "file.h"
 
-#define MQ_FEATURES	(MQ_FEATURE_SPLICE | MQ_FEATURE_LINE | MQ_FEATURE_RECORD |	\
-			 MQ_FEATURE_ATTRS | MQ_FEATURE_PARTITIONS |			\
-			 MQ_FEATURE_HOLD_READERS | MQ_FEATURE_PERSISTENT)
-
 /* Copy a structure of at least @min bytes, growable, from the caller. Its size, or an error. */
 static long arg_get(void *to, size_t ksize, size_t min, const void __user *from)
 {

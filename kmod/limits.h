@@ -39,6 +39,9 @@
 #define MQ_EVICT_AHEAD		16
 #define MQ_EVICT_PART		256
 
+/* Maps of a partition, parts of divided ones included: a replaced chunk is taken out of each. */
+#define MQ_MAX_MAPS		4096
+
 /* Messages whose ends a sendfile remembers, for what a short socket gives back. */
 #define MQ_MEMO_MESSAGES	1000U
 

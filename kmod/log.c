@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include "limits.h"
 #include "log.h"
+#include "mmap.h"
 
 #define ENTRY_SIZE	sizeof(struct mq_entry)
 
@@ -34,6 +35,7 @@ int mq_log_init(struct mq_log *log, const struct mq_log_config *config)
 	log->last_ts = S64_MIN;
 	log->run_off = config->start_offset;
 	log->epoch = 0;
+	log->map = NULL;
 
 	err = mq_ring_init(&log->data, config->ring_bytes, MQ_MAX_CHUNK_SHIFT,
 			   config->start_position, true, config->reserve, config->memcg);
@@ -62,6 +64,7 @@ void mq_log_destroy(struct mq_log *log)
 	mq_ring_destroy(&log->attrs);
 	mq_ring_destroy(&log->index);
 	mq_ring_destroy(&log->data);
+	mq_map_destroy(log->map);
 	mutex_destroy(&log->lock);
 }
 

@@ -44,6 +44,7 @@ struct mq_bounds {
  * @last_ts: time stamp of the newest message
  * @run_off: first offset of the newest run of growing time stamps
  * @epoch: epoch stamped into entries
+ * @map: what its maps have in common, NULL if it never was mapped (set once, under @lock)
  *
  * A reader copies a snapshot of @b (mq_log_bounds()), copies what lies within
  * it, and checks with mq_log_valid_from() that the tail has not passed what it
@@ -61,6 +62,7 @@ struct mq_log {
 	s64 last_ts;
 	u64 run_off;
 	u32 epoch;
+	struct mq_map *map;
 };
 
 /**

@@ -12,6 +12,7 @@
 #include "crc.h"
 #include "limits.h"
 #include "memory.h"
+#include "mmap.h"
 #include "ring.h"
 
 /* Looks at lent chunks each time one is wanted: bounds the time under the lock. */
@@ -161,6 +162,7 @@ int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
 	atomic64_set(&ring->memory, 0);
 	ring->reserved = 0;
 	ring->memcg = memcg;
+	ring->map = NULL;
 	ring->slots = kvcalloc(ring->nr_slots, sizeof(*ring->slots), GFP_KERNEL);
 	if (!ring->slots)
 		return -ENOMEM;
@@ -287,6 +289,8 @@ int mq_ring_enter(struct mq_ring *ring, u64 end, struct list_head *fresh)
 				return -EAGAIN;
 			list_del_init(&new->node);
 			rcu_assign_pointer(ring->slots[slot], new);
+			if (ring->map)
+				mq_map_zap(ring, slot);
 			if (old) {
 				list_add_tail(&old->node, &ring->lent);
 				WRITE_ONCE(ring->nr_lent, ring->nr_lent + 1);

@@ -12,6 +12,7 @@
 #include <linux/uio.h>
 
 struct mem_cgroup;
+struct mq_map;
 
 /**
  * struct mq_chunk - the unit in which a ring gets, replaces and frees memory
@@ -48,6 +49,9 @@ struct mq_chunk {
  * @memory: bytes of its chunks, lent ones included
  * @reserved: bytes charged to the module's limit at creation
  * @memcg: memory cgroup that chunks are charged to, or NULL; the topic's reference
+ * @map: where the ring is mapped, NULL if it never was (log's lock)
+ * @map_at: its place there; set once, with @map
+ * @map_copies: so often in a row
  *
  * All positions below are the caller's business: which bytes are valid is
  * known by struct mq_log.
@@ -64,6 +68,9 @@ struct mq_ring {
 	atomic64_t memory;
 	u64 reserved;
 	struct mem_cgroup *memcg;
+	struct mq_map *map;
+	loff_t map_at;
+	unsigned int map_copies;
 };
 
 static inline u64 mq_ring_chunk(const struct mq_ring *ring)

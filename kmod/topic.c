@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 #include "limits.h"
 #include "memory.h"
+#include "mmap.h"
 #include "netlink.h"
 #include "partition.h"
 #include "topic.h"
@@ -575,6 +576,8 @@ int mq_topic_delete(struct mq_topic *topic)
 
 	xa_for_each(&topic->partitions, n, p) {
 		mutex_lock(&p->log.lock);
+		if (p->log.map)
+			mq_map_show_dead(&p->log);
 		mutex_unlock(&p->log.lock);
 	}
 	mq_topic_wake_all(topic);

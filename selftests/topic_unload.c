@@ -10,6 +10,7 @@
 #include <netlink/genl/genl.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -93,6 +94,7 @@ TEST(refused_, "unloading is refused while a mount, a topic, a file or a dump is
 		.genl.cmd = MQ_CMD_PARTITION_GET,
 		.genl.version = MQ_FAMILY_VERSION,
 	};
+	const struct mq_map_header *map;
 	const char *t;
 	int fd, nl;
 
@@ -107,7 +109,9 @@ TEST(refused_, "unloading is refused while a mount, a topic, a file or a dump is
 	refused("a topic");
 
 	mount_it();
-	fd = topic_open(t, "", O_RDWR);
+	fd = topic_open(t, "@7", O_RDWR);
+	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	need(map != MAP_FAILED);
 	unmount_it();
 	nl = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
 	need(nl >= 0);
@@ -117,6 +121,10 @@ TEST(refused_, "unloading is refused while a mount, a topic, a file or a dump is
 	sleep_ms(200);
 	refused("an open file of a deleted topic");
 	close(fd);
+	sleep_ms(500);
+	refused("a map of a deleted topic's closed file");
+	expect_eq(map->partition, 7);
+	need_ret(munmap((void *)map, 4096), 0);
 	sleep_ms(500);
 	refused("a dump that was not read to its end");
 	close(nl);

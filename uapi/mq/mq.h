@@ -175,6 +175,7 @@ enum mq_header_attr {
 #define MQ_FEATURE_PARTITIONS	(1ULL << 4)	/* several partitions */
 #define MQ_FEATURE_HOLD_READERS	(1ULL << 5)	/* hold=readers */
 #define MQ_FEATURE_PERSISTENT	(1ULL << 6)	/* persistent topics hold */
+#define MQ_FEATURE_MMAP		(1ULL << 7)	/* mmap */
 
 /**
  * struct mq_features - what this module can do (MQ_IOC_FEATURES)
@@ -273,6 +274,100 @@ struct mq_seek {
 	__u64 offset;
 	__u64 position;
 };
+
+/**
+ * struct mq_map_header - what a map of a partition begins with
+ * @size: bytes of this structure
+ * @version: MQ_MAP_VERSION
+ * @entry_size: bytes of an index entry (struct mq_entry)
+ * @partition: the partition
+ * @topic_id: id of the topic
+ * @length: bytes of a whole map
+ * @index_at: where the index begins, bytes from the start of the map
+ * @index_size: bytes of the index
+ * @attrs_at: where the attributes begin
+ * @attrs_size: bytes of the attributes; they are mapped twice in a row
+ * @data_at: where the payloads begin
+ * @data_size: bytes of the payloads, not a power of two; they are mapped twice in a row
+ * @tail_offset: offset of the oldest message retained
+ * @tail_position: its position
+ * @tail_attr_position: its attribute position
+ * @durable_offset: messages below it are durable; 0 on a memory topic
+ * @head_offset: offset of the next message appended
+ * @head_position: its position
+ * @head_attr_position: its attribute position
+ * @epoch: epoch of the partition
+ * @flags: MQ_MAP_* bits
+ * @reserved1, @reserved2, @reserved3: 0
+ *
+ * mmap(2) with PROT_READ and MAP_SHARED, at file offset 0, of a file of one
+ * partition, whatever its format. To learn @length, map one page first. Nothing
+ * above @tail_offset ever changes; what stands there are the kernel's counters.
+ *
+ *   +----------------------+  0
+ *   | struct mq_map_header |  the rest of the page is zero
+ *   +----------------------+  index_at
+ *   | index                |  entry of message o: index_at + o * entry_size % index_size
+ *   +----------------------+  attrs_at
+ *   | attributes           |  of entry e: attrs_at + e.attr_position % attrs_size
+ *   | attributes again     |
+ *   +----------------------+  data_at
+ *   | payloads             |  of entry e: data_at + e.position % data_size
+ *   | payloads again       |
+ *   +----------------------+  length
+ *
+ * What is mapped twice is contiguous for every message. A message o is read thus:
+ *
+ *   1. load head_offset with acquire; below it, all of each message is there
+ *   2. entry, attributes and payload, from @tail_offset on; use or copy them
+ *   3. a fence (acquire), then load tail_offset: if it is greater than o, what
+ *      was read in 2 may be other messages' and is to be thrown away. That is an
+ *      overrun: go on at tail_offset, and tail_offset - o messages were lost
+ *
+ * Lengths and positions read in 2 are to be believed only after 3, or after having
+ * been compared with the sizes above. Nothing is held back for a map. To wait, move
+ * the file to where reading stands (lseek, MQ_IOC_SEEK) and poll it: mapped
+ * reading does not move the file. MQ_MAP_DELETED, loaded with acquire before
+ * head_offset, says that nothing comes after that.
+ *
+ * Errors: EPERM for a map that is private, writable or executable (EACCES where the
+ * file is not open for that), EINVAL beyond @length or on a file of several
+ * partitions, ENOMEM beyond 4096 maps of a partition. A map is not inherited by
+ * fork(2), cannot grow, and is no source for O_DIRECT, vmsplice or process_vm_readv
+ * (EFAULT).
+ */
+struct mq_map_header {
+	__u32 size;
+	__u32 version;
+	__u32 entry_size;
+	__u32 partition;
+	__u8  topic_id[MQ_TOPIC_ID_LEN];
+	__u64 length;
+	__u64 index_at;
+	__u64 index_size;
+	__u64 attrs_at;
+	__u64 attrs_size;
+	__u64 data_at;
+	__u64 data_size;
+	__u64 reserved1[5];
+	/* On cache lines of their own: what writers change. */
+	__u64 tail_offset;
+	__u64 tail_position;
+	__u64 tail_attr_position;
+	__u64 reserved2[5];
+	__u64 head_offset;
+	__u64 head_position;
+	__u64 head_attr_position;
+	__u64 durable_offset;
+	__u32 epoch;
+	__u32 flags;
+	__u64 reserved3[3];
+};
+
+#define MQ_MAP_VERSION		1
+
+#define MQ_MAP_DELETED		(1U << 0)	/* the topic was deleted */
+#define MQ_MAP_PERSISTENT	(1U << 1)	/* durable_offset counts */
 
 #define MQ_IOC_MAGIC		0xbc
 #define MQ_IOC_FEATURES		_IOWR(MQ_IOC_MAGIC, 0x00, struct mq_features)
