@@ -96,7 +96,7 @@ test-bins := $(addprefix build/selftests/,$(test-names) $(helper-names))
 man-pages := $(patsubst tools/man/%.in,build/man/%,$(wildcard tools/man/*.in))
 
 tools: $(tool-bins) $(man-pages)
-tests: $(test-bins)
+tests: $(test-bins) $(patsubst selftests/%.c,build/%,$(wildcard selftests/lang/*.c))
 all: deps module tools tests
 
 build/man/%: tools/man/%.in tools/man/gen build/bin/mqctl uapi/mq/netlink.yaml
@@ -121,6 +121,12 @@ build/obj/selftests/helpers/%.o: selftests/helpers/%.c Makefile | deps
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) $(cflags) $(nl-cflags) -Iselftests $(obj-out) -c $< $(put)
+
+# Examples to be copied: a program of one file.
+build/lang/%: selftests/lang/%.c uapi/mq/mq.h Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(cflags) -D_GNU_SOURCE -o $@.$$$$ $< $(put)
 
 define tool-rule
 build/bin/$(1): $(patsubst %.c,build/obj/%.o,$(wildcard tools/$(1)/*.c))

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ _Static_assert(sizeof(struct mq_batch) == 64, "mq_batch");
 _Static_assert(sizeof(struct mq_features) == 24, "mq_features");
 _Static_assert(sizeof(struct mq_stat) == 152, "mq_stat");
 _Static_assert(sizeof(struct mq_seek) == 32, "mq_seek");
+_Static_assert(sizeof(struct mq_map_header) == 256, "mq_map_header");
 
 static int wrong;
 
@@ -38,6 +40,27 @@ static int wrong;
 			wrong = 1;						\
 		}								\
 	} while (0)
+
+/* The last message, by a map: loads of 64 bits from memory that cannot be written. */
+static void mapped(int fd)
+{
+	const struct mq_map_header *h = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	const struct mq_entry *e;
+	const char *map;
+
+	CHECK(h != MAP_FAILED);
+	if (h == MAP_FAILED)
+		return;
+	map = mmap(NULL, h->length, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(map != MAP_FAILED);
+	if (map == MAP_FAILED)
+		return;
+	CHECK(__atomic_load_n(&h->tail_offset, __ATOMIC_ACQUIRE) == START_OFFSET);
+	CHECK(__atomic_load_n(&h->head_offset, __ATOMIC_ACQUIRE) == START_OFFSET + 3);
+	e = (const void *)(map + h->index_at + (START_OFFSET + 2) * 64 % h->index_size);
+	CHECK(e->offset == START_OFFSET + 2 && e->position == START_POSITION + 8 && e->len == 5);
+	CHECK(!memcmp(map + h->data_at + e->position % h->data_size, "third", 5));
+}
 
 int main(int argc, char **argv)
 {
@@ -97,6 +120,7 @@ int main(int argc, char **argv)
 	CHECK(in.head.count == 3 && in.head.entry_size == 64 && in.head.payload_len == 13);
 	CHECK(in.entry[2].offset == START_OFFSET + 2 && in.entry[2].len == 5);
 	CHECK(!memcmp(in.rest, "firstsecthird", 13));
+	mapped(rd);
 	CHECK(ioctl(fd, _IO(MQ_IOC_MAGIC, 99), &stat) == -1 && errno == ENOTTY);
 	return wrong;
 }
