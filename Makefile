@@ -75,7 +75,7 @@ cflags = -std=gnu11 -Wall -Wextra -Werror $(CFLAGS) -Iuapi -isystem build/kselft
 	-DMQ_VERSION='"$(mq-version)"' -pthread
 nl-cflags = $(shell pkg-config --cflags libnl-genl-3.0)
 # Every program is offered all of them; the linker takes what is used.
-libs = -Wl,--as-needed $(shell pkg-config --libs libnl-genl-3.0 smartcols json-c inih liburing cmocka) -lm
+libs = -Wl,--as-needed $(shell pkg-config --libs libnl-genl-3.0 smartcols json-c inih liburing libuv cmocka) -lm
 
 # Files appear whole or not at all, even to another make or a VM.
 obj-out = -MMD -MP -MT $@ -MF $(@:.o=.d) -o $@.$$$$
@@ -215,7 +215,8 @@ install: all
 	install -D -m 644 -t $(DESTDIR)$(prefix)/share/bash-completion/completions \
 		tools/completion/mqctl
 	install -m 644 tools/packaging/mq.conf $(DESTDIR)/etc/modules-load.d/
-	install -m 644 tools/packaging/dev-mq.mount $(DESTDIR)/etc/systemd/system/
+	install -m 644 tools/packaging/dev-mq.mount tools/packaging/mq-receive.service \
+		tools/packaging/mq-ship@.service $(DESTDIR)/etc/systemd/system/
 	$(if $(DESTDIR),,depmod $(KVER))
 
 clean:

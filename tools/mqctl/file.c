@@ -83,20 +83,36 @@ static void __attribute__((noreturn)) explain_open(const struct topic_ref *ref,
 	die("%s%s: the module does not take these options", path, options);
 }
 
-int open_topic(const struct topic_ref *ref, const char *options, int flags)
+static int try_topic(const struct topic_ref *ref, const char *options, int flags)
 {
-	char path[4096], partition[16] = "", all[256];
-	int fd;
+	char path[4096], partition[16] = "";
 
 	if (ref->partition >= 0)
 		snprintf(partition, sizeof(partition), "@%d", ref->partition);
-	snprintf(all, sizeof(all), "+format=record%s", options);
-	if (snprintf(path, sizeof(path), "%s/%s%s%s", mq_dir(), ref->name, partition, all) >=
+	if (snprintf(path, sizeof(path), "%s/%s%s%s", mq_dir(), ref->name, partition, options) >=
 	    (int)sizeof(path))
 		die("%s: %s", mq_dir(), strerror(ENAMETOOLONG));
-	fd = open(path, flags | O_CLOEXEC);
+	return open(path, flags | O_CLOEXEC);
+}
+
+int open_topic(const struct topic_ref *ref, const char *options, int flags)
+{
+	char all[256];
+	int fd;
+
+	snprintf(all, sizeof(all), "+format=record%s", options);
+	fd = try_topic(ref, all, flags);
 	if (fd < 0)
 		explain_open(ref, all, errno);
+	return fd;
+}
+
+int open_payloads(const struct topic_ref *ref, const char *options, int flags, bool must)
+{
+	int fd = try_topic(ref, options, flags);
+
+	if (fd < 0 && must)
+		explain_open(ref, options, errno);
 	return fd;
 }
 

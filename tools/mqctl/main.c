@@ -19,6 +19,8 @@ static const struct command *const commands[] = {
 	&cmd_consume,
 	&cmd_monitor,
 	&cmd_verify,
+	&cmd_ship,
+	&cmd_receive,
 	&cmd_version,
 };
 

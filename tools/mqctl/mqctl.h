@@ -48,6 +48,7 @@ struct command {
 extern const struct command cmd_topic_add, cmd_topic_del, cmd_topic_set;
 extern const struct command cmd_topic_show, cmd_topic_list, cmd_apply, cmd_showconf, cmd_stat;
 extern const struct command cmd_produce, cmd_consume, cmd_monitor, cmd_verify;
+extern const struct command cmd_ship, cmd_receive;
 extern const struct command cmd_version;
 
 /* options.c */
@@ -137,6 +138,8 @@ void print_columns(FILE *out, const struct attr_set *set);
 const char *mq_dir(void);
 /* Opens TOPIC[@N]+format=record with more options ("+from=5"); dies with advice. */
 int open_topic(const struct topic_ref *ref, const char *options, int flags);
+/* The same without the format: payload bytes. Unless it @must, -1 with errno. */
+int open_payloads(const struct topic_ref *ref, const char *options, int flags, bool must);
 void stat_topic(int fd, struct mq_stat *stat);
 /* The topic of an operand; ends the program if it is none. */
 void topic_operand(const struct command *cmd, const char *text, struct topic_ref *ref);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Addresses and sockets of mqctl ship and receive. */
+#ifndef MQCTL_SHIP_NET_H
+#define MQCTL_SHIP_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SHIP_ADDRESS_MAX	300
+
+struct ship_address {
+	char host[256];			/* empty: any */
+	char port[16];
+};
+
+/* HOST:PORT, [ADDRESS]:PORT or, unless @need_host, PORT; NULL, or what is wrong. */
+const char *ship_parse_address(const char *text, bool need_host, struct ship_address *address);
+/* No waiting for more to send; a peer that is gone without a word is found out. */
+void ship_set_up_socket(int fd);
+/* "ADDRESS:PORT" of the other end, in SHIP_ADDRESS_MAX bytes. */
+void ship_peer_text(int fd, char *text);
+/* What a stranger sent, for a terminal. */
+void ship_clean_text(char *text, size_t len);
+
+#endif
