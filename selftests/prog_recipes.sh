@@ -22,7 +22,7 @@ for name in app web audit; do
 done
 listens() { ss -Hltn "sport = :$1" | grep -q .; }
 
-# --- rsyslog into a topic, out of it, again -------------------------------------
+# --- rsyslog into a topic ---------------------------------------------------------
 cat >rsyslog.conf <<'END'
 module(load="imuxsock" sysSock.use="off")
 input(type="imuxsock" socket="/run/app.sock" createPath="on")
@@ -67,6 +67,34 @@ $ pv -q -L 10k /dev/mq/audit+until=end | tail -n 1
 billing: invoice 2 failed
 END
 
+# --- out of a topic into rsyslog and syslog-ng ---------------------------------------
+cat >central.conf <<'END'
+module(load="imptcp")
+input(type="imptcp" path="/run/central.sock")
+template(name="raw" type="string" string="%rawmsg%\n")
+action(type="omfile" file="/var/log/central.log" template="raw")
+END
+rm -f /var/log/central.log /var/log/app.log
+background rsyslogd -n -f central.conf -i "$lib_tmp/central.pid" >central.out 2>&1
+wait_for 20 test -S /run/central.sock || note "$(cat central.out)"
+transcript <<'END'
+$ socat -u OPEN:/dev/mq/app+until=end,rdonly UNIX-CONNECT:/run/central.sock
+END
+arrived() { cmp -s "$1" /tmp/app.log; }
+check "rsyslog has it" wait_for 20 arrived /var/log/central.log
+
+unpacked syslog-ng-core
+cat >syslog-ng.conf <<'END'
+@version: 3.38
+source app { program("cat /dev/mq/app" flags(no-parse)); };
+destination file { file("/var/log/app.log" template("$MSG\n")); };
+log { source(app); destination(file); };
+END
+background env LD_LIBRARY_PATH="$lib_unpacked/usr/lib/syslog-ng" "$lib_unpacked/usr/sbin/syslog-ng" \
+	-F -f syslog-ng.conf -p ng.pid -c ng.ctl -R ng.persist \
+	--module-path "$lib_unpacked/usr/lib/syslog-ng/3.38" >ng.out 2>&1
+check "syslog-ng has it" wait_for 30 arrived /var/log/app.log
+
 # --- nginx ------------------------------------------------------------------------
 cat >nginx.conf <<END
 daemon off;
@@ -85,12 +113,19 @@ http {
 		listen 127.0.0.1:8080;
 		return 204;
 	}
+	server {
+		listen 127.0.0.1:8081;
+		access_log off;
+		root $lib_tmp/www;
+		dav_methods PUT;
+	}
 }
 END
 chmod 755 .
+mkdir -m 777 www
 mqctl topic add web --framing line
 background nginx -p "$lib_tmp" -c "$lib_tmp/nginx.conf" -e stderr 2>nginx.err
-wait_for 20 listens 8080 || note "$(cat nginx.err)"
+wait_for 20 listens 8081 || note "$(cat nginx.err)"
 transcript <<'END'
 $ curl -s http://127.0.0.1:8080/item/[1-3]
 $ tail -n 2 /dev/mq/web+until=end
@@ -99,6 +134,22 @@ $ tail -n 2 /dev/mq/web+until=end
 $ mqctl stat web --columns name,messages-in
 name messages-in
 web            3
+$ cat /dev/mq/app+until=end | curl -sSf -T - http://127.0.0.1:8081/app.log
+$ curl -s http://127.0.0.1:8081/app.log | cmp - /tmp/app.log
+$ curl -sSf -T /dev/mq/web+until=end http://127.0.0.1:8081/web.log
+$ curl -s http://127.0.0.1:8081/web.log | wc -l
+3
+END
+
+# --- logger without a log daemon --------------------------------------------------
+if [ ! -S /dev/log ]; then	# which it wants to be there
+	background socat -u UNIX-RECV:/dev/log,unlink-close OPEN:/dev/null
+	wait_for 20 test -S /dev/log
+fi
+transcript <<'END'
+$ logger --no-act -s -t backup "done, 12 files" 2> /dev/mq/audit
+$ grep -o 'backup: .*' /dev/mq/audit+until=end
+backup: done, 12 files
 END
 
 # --- a producer that has nothing but its stdout -----------------------------------
