@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # mqctl stat -o prometheus: the text format, held against its grammar, and the
 # numbers that stand in it.
+# TIMEOUT: 300
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
