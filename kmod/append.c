@@ -596,7 +596,7 @@ static noinline int append_wait(struct mq_partition *p, struct mq_append *a)
 	struct mq_room_wait wait;
 	int step;
 
-	mq_room_wait_begin(p, &wait);
+	mq_room_wait_begin(p, &wait, a->bytes);
 	for (;;) {
 		step = append_once(p, a);
 		if (step != MQ_STEP_FULL)

@@ -12,6 +12,7 @@
 #include "fs.h"
 #include "hold.h"
 #include "name.h"
+#include "who.h"
 
 static struct mq_file *file_alloc(struct file *filp, struct mq_topic *topic, int partition,
 				  const struct mq_name *name)
@@ -114,7 +115,7 @@ static int mq_dev_open(struct inode *inode, struct file *filp)
 	if (writes)
 		atomic_inc(&f->wpart->writers);
 	set_modes(f);
-	err = reads ? start_reading(f, &name) : 0;
+	err = reads ? start_reading(f, &name) ?: mq_who_opens(f) : 0;
 	if (err)
 		goto err_file;
 	return 0;
@@ -135,6 +136,8 @@ static int mq_dev_release(struct inode *inode, struct file *filp)
 	struct mq_file *f = filp->private_data;
 	struct mq_partition *p = f->wpart;
 
+	if (reads)
+		mq_who_closes(f);
 	/* The last close never waits: without room the unfinished line is lost, and counted. */
 	if (writes && f->line_len && mq_line_flush(f, MQ_TRY))
 		atomic64_inc(&p->dropped_unfinished);
@@ -155,6 +158,7 @@ static __poll_t poll_cursor(struct mq_file *f, struct mq_cursor *c)
 	struct mq_place at;
 
 	mq_file_cursor_now(f, c, &at);
+	mq_memo_drop(f);
 	mq_reader_shows(f, c, &at, false);
 	mq_log_bounds(&c->part->log, &b);
 	if (f->record ? at.off < b.tail_off : at.pos < b.tail_pos)

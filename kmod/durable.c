@@ -7,6 +7,7 @@
 #include <linux/wait.h>
 #include "append.h"
 #include "file.h"
+#include "who.h"
 
 static bool durable(const struct mq_partition *p, u64 end)
 {
@@ -30,10 +31,12 @@ int mq_durable_wait(struct mq_partition *p, u64 end, bool interruptible)
 	u32 ms = READ_ONCE(p->topic->sync_timeout);
 	long left = ms && !interruptible ? msecs_to_jiffies(ms) : MAX_SCHEDULE_TIMEOUT;
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct mq_waiter who;
 	int err = 0;
 
 	if (durable(p, end))
 		return 0;
+	mq_who_waits(&who, p, true, end);
 	atomic_inc(&p->sync_waiting);
 	add_wait_queue(&p->dwait, &wait);
 	for (;;) {
@@ -53,6 +56,7 @@ int mq_durable_wait(struct mq_partition *p, u64 end, bool interruptible)
 	}
 	remove_wait_queue(&p->dwait, &wait);
 	atomic_dec(&p->sync_waiting);
+	mq_who_goes(&who);
 	return err;
 }
 

@@ -57,6 +57,8 @@ struct mq_memo {
  * Owned by the struct file; made by open, freed by release.
  *
  * @topic: referenced
+ * @number, @pid: number in mq_topic.files, and the process that opened it, referenced
+ *	(files open for reading)
  * @filp: the file; owns this
  * @partition: number of the partition it stands for, or -1 for the topic
  * @record: format=record
@@ -75,7 +77,7 @@ struct mq_memo {
  * @turn: partition that the next read of several begins with
  * @wpart: partition of writes without a key
  * @uid: who opened it, in the initial user namespace
- * @memo: see there
+ * @memo: see there; NULL but after a sendfile (set by cmpxchg, taken by xchg)
  * @wlock: serialises writers of a line topic: protects @line, @line_len, @line_size;
  *	only tried under a pipe's mutex; outside of the log's lock
  * @line: the unfinished line, and room behind it
@@ -91,6 +93,8 @@ struct mq_file {
 	bool skip;
 	bool keeps_pos;
 	bool mapped;
+	u32 number;
+	struct pid *pid;
 
 	spinlock_t lock;	/* the cursors' places */
 	struct mutex rlock;	/* readers of a read-write file */
@@ -158,6 +162,8 @@ void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_pla
 void mq_reader_read(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
 int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *at, bool own);
 bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at);
+int mq_memo_make(struct mq_file *f);
+void mq_memo_drop(struct mq_file *f);
 void mq_memo_fill(struct mq_file *f, const struct mq_log *log,
 		  const struct mq_place *from, u64 to_off);
 
@@ -203,6 +209,7 @@ int mq_dev_fsync(struct file *filp, loff_t start, loff_t end, int datasync);
 /* ioctl.c */
 void mq_file_cursor_now(struct mq_file *f, struct mq_cursor *c, struct mq_place *at);
 int mq_file_stat(struct mq_file *f, struct mq_stat *st);
+void mq_file_look(struct mq_file *f, struct mq_stat *st);
 long mq_dev_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 
 #endif /* _MQ_FILE_H */

@@ -54,24 +54,11 @@ bool mq_held(struct mq_partition *p, u64 off)
 	return !below_bounds(p, off);
 }
 
-/**
- * mq_partition_held_offset() - the oldest message held
- * @p: the partition
- *
- * Return: its offset; the end of the log if nothing is held.
- */
-u64 mq_partition_held_offset(struct mq_partition *p)
+/* The oldest message held; the end of the log if nothing is. The log's lock is held. */
+static u64 held_offset(struct mq_partition *p)
 {
-	struct mq_bounds b;
-	u64 lo, hi, off;
+	u64 lo = p->log.b.tail_off, hi = p->log.b.head_off, off;
 
-	mq_log_bounds(&p->log, &b);
-	if (!mq_may_hold(p))
-		return b.head_off;
-
-	mutex_lock(&p->log.lock);
-	lo = p->log.b.tail_off;
-	hi = p->log.b.head_off;
 	if (p->topic->persistent)
 		hi = clamp(p->durable_off, lo, hi);
 	compute_bounds(p);
@@ -83,8 +70,53 @@ u64 mq_partition_held_offset(struct mq_partition *p)
 		else
 			hi = off;
 	}
-	mutex_unlock(&p->log.lock);
 	return hi;
+}
+
+/**
+ * mq_partition_held() - the oldest message held
+ * @p: the partition
+ * @off: returned: its offset; the end of the log if nothing is held
+ * @pos: returned: its position
+ */
+void mq_partition_held(struct mq_partition *p, u64 *off, u64 *pos)
+{
+	struct mq_bounds b;
+
+	mq_log_bounds(&p->log, &b);
+	*off = b.head_off;
+	*pos = b.head_pos;
+	if (!mq_may_hold(p))
+		return;
+	mutex_lock(&p->log.lock);
+	*off = held_offset(p);
+	*pos = *off == p->log.b.head_off ? p->log.b.head_pos :
+					   mq_log_slot(&p->log, *off)->position;
+	mutex_unlock(&p->log.lock);
+}
+
+/**
+ * mq_hold_limits() - is it this reader that holds the oldest message held?
+ * @p: the partition
+ * @h: the reader's holder
+ *
+ * There may be several such readers; and the store may hold it, too.
+ */
+bool mq_hold_limits(struct mq_partition *p, const struct mq_holder *h)
+{
+	const struct mq_entry *e;
+	bool limits = false;
+	u64 off;
+
+	mutex_lock(&p->log.lock);
+	off = held_offset(p);
+	if (h->active && readers_hold(p) && off != p->log.b.head_off) {
+		e = mq_log_slot(&p->log, off);
+		limits = h->by_offset ? READ_ONCE(h->hold) <= off :
+					READ_ONCE(h->hold) < e->position + e->len;
+	}
+	mutex_unlock(&p->log.lock);
+	return limits;
 }
 
 /**
@@ -191,15 +223,17 @@ int mq_room_refused(struct mq_partition *p, bool nonblock)
  * mq_room_wait_begin() - stand in the queue for room
  * @p: the partition
  * @wait: on the caller's stack, until mq_room_wait_end()
+ * @bytes: payload that it wants to append
  *
  * The caller tries again before each mq_room_wait(): a wake-up between the two
  * is remembered.
  */
-void mq_room_wait_begin(struct mq_partition *p, struct mq_room_wait *wait)
+void mq_room_wait_begin(struct mq_partition *p, struct mq_room_wait *wait, u64 bytes)
 {
 	init_waitqueue_func_entry(&wait->entry, woken_wake_function);
 	wait->entry.private = current;
 	wait->entry.flags = 0;
+	mq_who_waits(&wait->who, p, false, bytes);
 	atomic_inc(&p->writers_waiting);
 	add_wait_queue(&p->wwait, &wait->entry);
 	/* Queue, barrier, look for room here; room, barrier, queue in mq_room_wake(). */
@@ -224,6 +258,7 @@ void mq_room_wait_end(struct mq_partition *p, struct mq_room_wait *wait)
 {
 	remove_wait_queue(&p->wwait, &wait->entry);
 	atomic_dec(&p->writers_waiting);
+	mq_who_goes(&wait->who);
 }
 
 /**

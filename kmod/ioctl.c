@@ -92,21 +92,15 @@ static void add_cursor(struct mq_file *f, struct mq_cursor *c, struct mq_stat *s
 }
 
 /**
- * mq_file_stat() - state of an open file
+ * mq_file_look() - state of an open file, as somebody else sees it
  * @f: the file
- * @st: returned
- *
- * Return: 0 or -ENOMEM.
+ * @st: returned; of partitions that it has not joined yet nothing
  */
-int mq_file_stat(struct mq_file *f, struct mq_stat *st)
+void mq_file_look(struct mq_file *f, struct mq_stat *st)
 {
 	struct mq_topic *topic = f->topic;
 	unsigned int i, nr;
-	int err;
 
-	err = mq_file_grow(f);
-	if (err)
-		return err;
 	memset(st, 0, sizeof(*st));
 	st->size = sizeof(*st);
 	memcpy(st->topic_id, topic->id, sizeof(st->topic_id));
@@ -126,7 +120,22 @@ int mq_file_stat(struct mq_file *f, struct mq_stat *st)
 	st->ring_messages = topic->ring_messages;
 	st->attr_bytes = topic->attr_bytes;
 	st->max_message_bytes = READ_ONCE(topic->max_message_bytes);
-	return 0;
+}
+
+/**
+ * mq_file_stat() - state of an open file
+ * @f: the file
+ * @st: returned
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mq_file_stat(struct mq_file *f, struct mq_stat *st)
+{
+	int err = mq_file_grow(f);
+
+	if (!err)
+		mq_file_look(f, st);
+	return err;
 }
 
 static long ioctl_stat(struct mq_file *f, void __user *arg)

@@ -9,12 +9,14 @@
 #include <linux/module.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
+#include "dump.h"
 #include "memory.h"
 #include "name.h"
 #include "netlink.h"
 #include "netlink_gen.h"
 #include "partition.h"
 #include "topic.h"
+#include "who.h"
 
 /* Filled in at init: the generated operations, with a start for each dump. */
 static struct genl_ops mq_ops[ARRAY_SIZE(mq_nl_ops)];
@@ -34,15 +36,6 @@ static struct genl_family mq_family __ro_after_init = {
 	.n_mcgrps	= MQ_NLGRP_COUNT,
 };
 
-/* Where a dump goes on, in netlink_callback.ctx. */
-struct mq_dump {
-	u32 minor;			/* of the next topic to show */
-	u32 index;			/* of its next partition */
-	bool one;			/* only that topic */
-	bool entered;			/* @id is that of the topic at @minor */
-	u8 id[MQ_TOPIC_ID_LEN];
-};
-
 /*
  * Changing something needs the capability in the initial user namespace, of
  * both the sender and the socket's opener: topics are the machine's, so root of
@@ -60,8 +53,14 @@ static int may_change(struct sk_buff *skb, struct genl_info *info)
 	return -EPERM;
 }
 
-/* The parser takes the last one of attributes given twice; we take none. */
-static int check_once(const struct nlmsghdr *nlh, struct netlink_ext_ack *extack)
+/**
+ * mq_netlink_once() - is each attribute given once?
+ * @nlh: the request
+ * @extack: takes which is not
+ *
+ * The parser takes the last one; we take none.
+ */
+int mq_netlink_once(const struct nlmsghdr *nlh, struct netlink_ext_ack *extack)
 {
 	const struct nlattr *nla;
 	u64 seen = 0;
@@ -99,9 +98,16 @@ static int get_name(const struct nlattr *nla, struct netlink_ext_ack *extack,
 	return 0;
 }
 
-/* The topic that a name, an id or both stand for, referenced. */
-static struct mq_topic *find_topic(struct nlattr *name_nla, struct nlattr *id_nla,
-				   struct netlink_ext_ack *extack)
+/**
+ * mq_netlink_topic() - the topic that a name, an id or both stand for
+ * @name_nla: the name, or NULL
+ * @id_nla: the id, or NULL
+ * @extack: takes what was wrong
+ *
+ * Return: the topic, referenced, or ERR_PTR.
+ */
+struct mq_topic *mq_netlink_topic(struct nlattr *name_nla, struct nlattr *id_nla,
+				  struct netlink_ext_ack *extack)
 {
 	struct mq_topic *topic;
 	const char *name;
@@ -213,7 +219,7 @@ int mq_nl_topic_new_doit(struct sk_buff *skb, struct genl_info *info)
 	struct mq_config c;
 	int err;
 
-	err = may_change(skb, info) ?: check_once(info->nlhdr, info->extack);
+	err = may_change(skb, info) ?: mq_netlink_once(info->nlhdr, info->extack);
 	if (err)
 		return err;
 	if (GENL_REQ_ATTR_CHECK(info, MQ_A_TOPIC_NAME)) {
@@ -236,11 +242,11 @@ int mq_nl_topic_del_doit(struct sk_buff *skb, struct genl_info *info)
 	struct mq_topic *topic;
 	int err;
 
-	err = may_change(skb, info) ?: check_once(info->nlhdr, info->extack);
+	err = may_change(skb, info) ?: mq_netlink_once(info->nlhdr, info->extack);
 	if (err)
 		return err;
-	topic = find_topic(info->attrs[MQ_A_TOPIC_NAME], info->attrs[MQ_A_TOPIC_ID],
-			   info->extack);
+	topic = mq_netlink_topic(info->attrs[MQ_A_TOPIC_NAME], info->attrs[MQ_A_TOPIC_ID],
+				 info->extack);
 	if (IS_ERR(topic))
 		return PTR_ERR(topic);
 	err = mq_topic_delete(topic);
@@ -259,11 +265,11 @@ int mq_nl_topic_set_doit(struct sk_buff *skb, struct genl_info *info)
 	struct mq_config c;
 	int err;
 
-	err = may_change(skb, info) ?: check_once(info->nlhdr, info->extack);
+	err = may_change(skb, info) ?: mq_netlink_once(info->nlhdr, info->extack);
 	if (err)
 		return err;
-	topic = find_topic(info->attrs[MQ_A_TOPIC_NAME], info->attrs[MQ_A_TOPIC_ID],
-			   info->extack);
+	topic = mq_netlink_topic(info->attrs[MQ_A_TOPIC_NAME], info->attrs[MQ_A_TOPIC_ID],
+				 info->extack);
 	if (IS_ERR(topic))
 		return PTR_ERR(topic);
 	err = get_config(info->attrs, sk_user_ns(NETLINK_CB(skb).sk), info->extack, &c);
@@ -386,11 +392,13 @@ static int fill_partition(struct sk_buff *skb, struct mq_topic *topic, u32 index
 {
 	struct mq_partition *p = mq_topic_partition(topic, index);
 	struct mq_stats stats = {};
+	u64 held_off, held_pos;
 	struct mq_bounds b;
 	void *hdr;
 
 	mq_log_bounds(&p->log, &b);
 	mq_partition_stats(p, &stats);
+	mq_partition_held(p, &held_off, &held_pos);
 
 	hdr = genlmsg_put(skb, portid, seq, &mq_family, flags, MQ_CMD_PARTITION_GET);
 	if (!hdr)
@@ -409,10 +417,12 @@ static int fill_partition(struct sk_buff *skb, struct mq_topic *topic, u32 index
 	    (topic->persistent &&
 	     nla_put_u64_64bit(skb, MQ_A_PARTITION_DURABLE_OFFSET, READ_ONCE(p->durable_off),
 			       MQ_A_PARTITION_PAD)) ||
-	    nla_put_u64_64bit(skb, MQ_A_PARTITION_HELD_OFFSET, mq_partition_held_offset(p),
+	    nla_put_u64_64bit(skb, MQ_A_PARTITION_HELD_OFFSET, held_off,
 			      MQ_A_PARTITION_PAD) ||
 	    nla_put_u32(skb, MQ_A_PARTITION_EPOCH, READ_ONCE(p->log.epoch)) ||
-	    put_stats(skb, MQ_A_PARTITION_STATS, &stats, MQ_A_PARTITION_PAD)) {
+	    put_stats(skb, MQ_A_PARTITION_STATS, &stats, MQ_A_PARTITION_PAD) ||
+	    nla_put_u64_64bit(skb, MQ_A_PARTITION_HELD_POSITION, held_pos,
+			      MQ_A_PARTITION_PAD)) {
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;
 	}
@@ -426,11 +436,11 @@ int mq_nl_topic_get_doit(struct sk_buff *skb, struct genl_info *info)
 	struct sk_buff *reply;
 	int err;
 
-	err = check_once(info->nlhdr, info->extack);
+	err = mq_netlink_once(info->nlhdr, info->extack);
 	if (err)
 		return err;
-	topic = find_topic(info->attrs[MQ_A_TOPIC_NAME], info->attrs[MQ_A_TOPIC_ID],
-			   info->extack);
+	topic = mq_netlink_topic(info->attrs[MQ_A_TOPIC_NAME], info->attrs[MQ_A_TOPIC_ID],
+				 info->extack);
 	if (IS_ERR(topic))
 		return PTR_ERR(topic);
 
@@ -456,7 +466,7 @@ int mq_nl_partition_get_doit(struct sk_buff *skb, struct genl_info *info)
 	u32 index;
 	int err;
 
-	err = check_once(info->nlhdr, info->extack);
+	err = mq_netlink_once(info->nlhdr, info->extack);
 	if (err)
 		return err;
 	if (GENL_REQ_ATTR_CHECK(info, MQ_A_PARTITION_TOPIC)) {
@@ -467,7 +477,7 @@ int mq_nl_partition_get_doit(struct sk_buff *skb, struct genl_info *info)
 		GENL_SET_ERR_MSG(info, "index is missing");
 		return -EINVAL;
 	}
-	topic = find_topic(info->attrs[MQ_A_PARTITION_TOPIC], NULL, info->extack);
+	topic = mq_netlink_topic(info->attrs[MQ_A_PARTITION_TOPIC], NULL, info->extack);
 	if (IS_ERR(topic))
 		return PTR_ERR(topic);
 
@@ -568,13 +578,10 @@ int mq_nl_topic_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 
 static int partition_get_start(struct netlink_callback *cb)
 {
-	struct mq_dump *dump = (struct mq_dump *)cb->ctx;
 	struct nlattr **attrs = mq_dump_attrs(cb);
-	struct mq_topic *topic;
 	int err;
 
-	memset(dump, 0, sizeof(*dump));
-	err = check_once(cb->nlh, cb->extack);
+	err = mq_netlink_once(cb->nlh, cb->extack);
 	if (err)
 		return err;
 	if (attrs[MQ_A_PARTITION_INDEX]) {
@@ -582,29 +589,17 @@ static int partition_get_start(struct netlink_callback *cb)
 				    "a dump of partitions takes no index");
 		return -EINVAL;
 	}
-	if (!attrs[MQ_A_PARTITION_TOPIC])
-		return 0;
-
-	topic = find_topic(attrs[MQ_A_PARTITION_TOPIC], NULL, cb->extack);
-	if (IS_ERR(topic))
-		return PTR_ERR(topic);
-	dump->one = true;
-	dump->entered = true;
-	dump->minor = topic->minor;
-	memcpy(dump->id, topic->id, MQ_TOPIC_ID_LEN);
-	mq_topic_put(topic);
-	return 0;
+	return mq_dump_start(cb, attrs[MQ_A_PARTITION_TOPIC]);
 }
 
-/* The partitions of one topic, from dump->index on. */
+/* The partitions of one topic, from @next on. */
 static int dump_partitions(struct sk_buff *skb, struct netlink_callback *cb,
-			   struct mq_topic *topic)
+			   struct mq_topic *topic, u64 *next)
 {
-	struct mq_dump *dump = (struct mq_dump *)cb->ctx;
 	int err;
 
-	for (; dump->index < mq_topic_partitions(topic); dump->index++) {
-		err = fill_partition(skb, topic, dump->index, NETLINK_CB(cb->skb).portid,
+	for (; *next < mq_topic_partitions(topic); ++*next) {
+		err = fill_partition(skb, topic, *next, NETLINK_CB(cb->skb).portid,
 				     cb->nlh->nlmsg_seq, NLM_F_MULTI);
 		if (err)
 			return err;
@@ -613,35 +608,23 @@ static int dump_partitions(struct sk_buff *skb, struct netlink_callback *cb,
 	return 0;
 }
 
+/**
+ * mq_netlink_put() - begin a message of a dump
+ * @skb: where to
+ * @cb: the dump
+ * @cmd: MQ_CMD_*
+ *
+ * Return: what genlmsg_end() and genlmsg_cancel() take, NULL without room.
+ */
+void *mq_netlink_put(struct sk_buff *skb, const struct netlink_callback *cb, u8 cmd)
+{
+	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &mq_family,
+			   NLM_F_MULTI, cmd);
+}
+
 int mq_nl_partition_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	struct mq_dump *dump = (struct mq_dump *)cb->ctx;
-	struct mq_topic *topic;
-	int err;
-
-	while ((topic = mq_topic_get_next(&dump->minor))) {
-		/* Is it still the topic that dump->index is about? */
-		if (!dump->entered || memcmp(dump->id, topic->id, MQ_TOPIC_ID_LEN)) {
-			if (dump->one) {
-				mq_topic_put(topic);
-				break;
-			}
-			memcpy(dump->id, topic->id, MQ_TOPIC_ID_LEN);
-			dump->entered = true;
-			dump->index = 0;
-		}
-		err = dump_partitions(skb, cb, topic);
-		mq_topic_put(topic);
-		if (err)
-			return skb->len ?: err;
-		dump->minor++;
-		dump->entered = false;
-		if (dump->one) {
-			dump->minor = U32_MAX;
-			break;
-		}
-	}
-	return skb->len;
+	return mq_dump_topics(skb, cb, dump_partitions);
 }
 
 /* Is anybody there, in any network namespace? */
@@ -744,6 +727,8 @@ int mq_netlink_init(void)
 			mq_ops[i].start = topic_get_start;
 		else if (mq_ops[i].cmd == MQ_CMD_PARTITION_GET)
 			mq_ops[i].start = partition_get_start;
+		else if (mq_ops[i].cmd == MQ_CMD_READER_GET || mq_ops[i].cmd == MQ_CMD_WAITER_GET)
+			mq_ops[i].start = mq_who_start;
 	}
 	return genl_register_family(&mq_family);
 }

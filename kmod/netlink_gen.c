@@ -83,8 +83,18 @@ const struct nla_policy mq_module_get_nl_policy[MQ_A_MODULE_VERSION + 1] = {
 	[MQ_A_MODULE_VERSION] = { .type = NLA_NUL_STRING, },
 };
 
+/* MQ_CMD_READER_GET - dump */
+const struct nla_policy mq_reader_get_nl_policy[MQ_A_READER_TOPIC + 1] = {
+	[MQ_A_READER_TOPIC] = { .type = NLA_NUL_STRING, .len = 128, },
+};
+
+/* MQ_CMD_WAITER_GET - dump */
+const struct nla_policy mq_waiter_get_nl_policy[MQ_A_WAITER_TOPIC + 1] = {
+	[MQ_A_WAITER_TOPIC] = { .type = NLA_NUL_STRING, .len = 128, },
+};
+
 /* Ops table for mq */
-const struct genl_ops mq_nl_ops[6] = {
+const struct genl_ops mq_nl_ops[8] = {
 	{
 		.cmd		= MQ_CMD_TOPIC_NEW,
 		.doit		= mq_nl_topic_new_doit,
@@ -122,6 +132,18 @@ const struct genl_ops mq_nl_ops[6] = {
 		.doit		= mq_nl_module_get_doit,
 		.policy		= mq_module_get_nl_policy,
 		.maxattr	= MQ_A_MODULE_VERSION,
+	},
+	{
+		.cmd		= MQ_CMD_READER_GET,
+		.dumpit		= mq_nl_reader_get_dumpit,
+		.policy		= mq_reader_get_nl_policy,
+		.maxattr	= MQ_A_READER_TOPIC,
+	},
+	{
+		.cmd		= MQ_CMD_WAITER_GET,
+		.dumpit		= mq_nl_waiter_get_dumpit,
+		.policy		= mq_waiter_get_nl_policy,
+		.maxattr	= MQ_A_WAITER_TOPIC,
 	},
 };
 

@@ -24,7 +24,7 @@ extern const struct nla_policy mq_partition_get_nl_policy[MQ_A_PARTITION_INDEX +
 extern const struct nla_policy mq_module_get_nl_policy[MQ_A_MODULE_VERSION + 1];
 
 /* Ops table for mq */
-extern const struct genl_ops mq_nl_ops[6];
+extern const struct genl_ops mq_nl_ops[8];
 
 int mq_nl_topic_new_doit(struct sk_buff *skb, struct genl_info *info);
 int mq_nl_topic_del_doit(struct sk_buff *skb, struct genl_info *info);
@@ -35,6 +35,8 @@ int mq_nl_partition_get_doit(struct sk_buff *skb, struct genl_info *info);
 int mq_nl_partition_get_dumpit(struct sk_buff *skb,
 			       struct netlink_callback *cb);
 int mq_nl_module_get_doit(struct sk_buff *skb, struct genl_info *info);
+int mq_nl_reader_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int mq_nl_waiter_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 
 enum {
 	MQ_NLGRP_EVENTS,

@@ -105,6 +105,6 @@ struct mq_partition *mq_partition_create(struct mq_topic *topic, unsigned int nu
 void mq_partition_destroy(struct mq_partition *p);
 void mq_partition_wake_all(struct mq_partition *p);
 void mq_partition_stats(struct mq_partition *p, struct mq_stats *sum);
-u64 mq_partition_held_offset(struct mq_partition *p);
+void mq_partition_held(struct mq_partition *p, u64 *off, u64 *pos);
 
 #endif /* _MQ_PARTITION_H */

@@ -305,8 +305,10 @@ static ssize_t read_one(struct mq_file *f, struct kiocb *iocb, struct iov_iter *
 		if (ret)
 			return ret;
 	}
-	if (own)
+	if (own) {
+		mq_memo_drop(f);
 		mq_reader_shows(f, c, &at, true);
+	}
 	do {
 		ret = read_from(f, c, &at, to);
 	} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, own)));

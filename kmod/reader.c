@@ -192,7 +192,7 @@ bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at)
 		return false;
 	mutex_lock(&f->memo_lock);
 	memo = f->memo;
-	if (pos >= memo->start.pos && memo->count &&
+	if (memo && memo->count && pos >= memo->start.pos &&
 	    pos < memo->start.pos + memo->end[memo->count - 1]) {
 		*at = memo->start;
 		for (i = 0; memo->start.pos + memo->end[i] <= pos; i++) {
@@ -208,8 +208,52 @@ bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at)
 }
 
 /**
+ * mq_memo_make() - allocate what a sendfile remembers
+ * @f: the file
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mq_memo_make(struct mq_file *f)
+{
+	struct mq_memo *memo;
+
+	if (READ_ONCE(f->memo))
+		return 0;
+	memo = kmalloc(sizeof(*memo), GFP_KERNEL_ACCOUNT);
+	if (!memo)
+		return -ENOMEM;
+	memo->count = 0;
+	if (cmpxchg(&f->memo, NULL, memo))
+		kfree(memo);
+	return 0;
+}
+
+/**
+ * mq_memo_drop() - free it if nothing was given back, or that is known by now
+ * @f: the file, of one partition
+ *
+ * A reader that waits or polls keeps no more memory than one that never used
+ * sendfile. If another thread is in a sendfile, it began where the file shows:
+ * then the memo stays.
+ */
+void mq_memo_drop(struct mq_file *f)
+{
+	u64 pos = READ_ONCE(f->filp->f_pos);
+	struct mq_memo *memo = NULL;
+
+	if (likely(!READ_ONCE(f->memo)))
+		return;
+	mutex_lock(&f->memo_lock);
+	if (f->memo && mq_cursor_load(f, &f->first).pos == pos &&
+	    (!f->memo->count || f->memo->start.pos != pos))
+		memo = xchg(&f->memo, NULL);
+	mutex_unlock(&f->memo_lock);
+	kfree(memo);
+}
+
+/**
  * mq_memo_fill() - remember where the messages of a sendfile end
- * @f: the file; its memo_lock is held, its memo allocated
+ * @f: the file; its memo_lock is held
  * @log: the log
  * @from: where the sendfile begins
  * @to_off: offset of the last message it takes bytes of
@@ -224,6 +268,9 @@ void mq_memo_fill(struct mq_file *f, const struct mq_log *log,
 	struct mq_entry e;
 	u64 off;
 
+	/* Dropped by another thread that uses the file. */
+	if (!memo)
+		return;
 	memo->start = *from;
 	memo->count = 0;
 	for (off = from->off; off <= to_off && memo->count < MQ_MEMO_MESSAGES; off++) {

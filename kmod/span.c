@@ -125,7 +125,7 @@ int mq_span_append(struct mq_topic *topic, struct mq_span_part *parts, unsigned 
 				if (waits)
 					mq_room_wait_end(waits, &wait);
 				waits = parts[which].part;
-				mq_room_wait_begin(waits, &wait);
+				mq_room_wait_begin(waits, &wait, parts[which].a.bytes);
 			} else {
 				step = mq_room_wait(&wait);
 			}

@@ -332,15 +332,10 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 		return -EINVAL;
 	if (!len)
 		return 0;
-	if (sendfile_pipe(pipe) && !READ_ONCE(f->memo)) {
-		struct mq_memo *memo = kzalloc(sizeof(*memo), GFP_KERNEL_ACCOUNT);
-
-		if (!memo)
-			return -ENOMEM;
-		if (cmpxchg(&f->memo, NULL, memo))
-			kfree(memo);
-	}
 	for (;;) {
+		ret = sendfile_pipe(pipe) ? mq_memo_make(f) : 0;
+		if (ret)
+			break;
 		dead = mq_topic_dead(f->topic);
 		slots = wait_for_slots(pipe, nonblock);
 		if (slots < 0) {
@@ -371,6 +366,7 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 		ret = dead ? -ENODEV : nonblock ? -EAGAIN : 0;
 		if (ret)
 			break;
+		mq_memo_drop(f);
 		/* No wait holds the pipe's lock. */
 		pipe_unlock(pipe);
 		ret = mq_reader_wait(f, &wait, &waiting);

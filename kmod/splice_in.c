@@ -147,7 +147,8 @@ ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
 			if (ret)
 				break;
 			if (!waiting) {
-				mq_room_wait_begin(p, &wait);
+				mq_room_wait_begin(p, &wait,
+						   min_t(u64, len, f->topic->max_message_bytes));
 				waiting = true;
 			} else {
 				ret = mq_room_wait(&wait);

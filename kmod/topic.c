@@ -191,6 +191,8 @@ static void destroy(struct mq_topic *topic)
 	mq_memcg_put(topic->memcg);
 	kfree(topic->memory_cgroup);
 	posix_acl_release(topic->acl);
+	xa_destroy(&topic->files);
+	mutex_destroy(&topic->files_lock);
 	mutex_destroy(&topic->lock);
 	mutex_destroy(&topic->change_lock);
 	kfree(topic);
@@ -399,6 +401,10 @@ static struct mq_topic *make(const struct mq_config *c, struct netlink_ext_ack *
 	topic->mode = c->mode;
 	topic->uid = c->uid;
 	topic->gid = c->gid;
+	xa_init_flags(&topic->files, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
+	mutex_init(&topic->files_lock);
+	spin_lock_init(&topic->waiters_lock);
+	INIT_LIST_HEAD(&topic->waiters);
 	mq_event_init(topic);
 
 	err = take_cgroup(topic, c->memory_cgroup, extack, attrs);

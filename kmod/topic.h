@@ -63,7 +63,8 @@ struct mq_config {
  * frees it after a grace period. A topic in memory pins the module.
  *
  * Locks, outermost first: @change_lock, the registry's, @lock, a partition's
- * log lock, @perm_lock.
+ * log lock, @perm_lock. @files_lock is outside of an open file's @memo_lock and of
+ * the log locks, and inside of none.
  *
  * @ref: references
  * @free_work: frees it, after a grace period, in a kworker
@@ -92,6 +93,11 @@ struct mq_config {
  * @perm_lock: protects what follows it, for readers; innermost
  * @mode, @uid, @gid, @acl: permissions; shown by all inodes. Written under
  *	@change_lock and @perm_lock.
+ * @files: files open for reading, by number: who reads
+ * @files_lock: keeps a file found in @files from being closed
+ * @waiters_lock: protects the next two; innermost
+ * @waiters: struct mq_waiter, the longest first: who waits
+ * @waiters_seq: number of the next of them
  * @event_lock: protects the next three; innermost
  * @event_lost, @event_overruns: not announced yet
  * @event_time: when the last overrun event was sent, jiffies
@@ -142,6 +148,13 @@ struct mq_topic {
 	kuid_t uid;
 	kgid_t gid;
 	struct posix_acl *acl;
+
+	/* Who reads and who waits: who.c */
+	struct xarray files;
+	struct mutex files_lock;	/* a file found there stays */
+	spinlock_t waiters_lock;	/* innermost */
+	struct list_head waiters;
+	u64 waiters_seq;
 
 	/* Overrun events, coalesced: event.c */
 	spinlock_t event_lock;	/* innermost */

@@ -249,6 +249,7 @@ struct partition_info {
 	uint64_t tail_position;
 	uint64_t durable_offset;
 	uint64_t held_offset;
+	uint64_t held_position;
 	uint32_t epoch;
 	struct topic_stats stats;
 };

@@ -216,6 +216,7 @@ static const struct field partition_fields[] = {
 	F(partition_info, PARTITION, TAIL_POSITION, tail_position),
 	F(partition_info, PARTITION, DURABLE_OFFSET, durable_offset),
 	F(partition_info, PARTITION, HELD_OFFSET, held_offset),
+	F(partition_info, PARTITION, HELD_POSITION, held_position),
 	F(partition_info, PARTITION, EPOCH, epoch),
 	{ 0 }
 };

@@ -52,6 +52,34 @@ enum mq_stamp {
 	MQ_STAMP_CGROUP = 2,
 };
 
+/**
+ * enum mq_reader_flag - What an open reader is.
+ * @MQ_READER_FLAG_HOLDS: What it has not read is not overwritten
+ *   (hold=readers).
+ * @MQ_READER_FLAG_LIMITS: The oldest message held is held by it.
+ * @MQ_READER_FLAG_RECORD: It reads records (format=record).
+ * @MQ_READER_FLAG_SKIP: Overruns are not reported to it (overrun=skip).
+ */
+enum mq_reader_flag {
+	MQ_READER_FLAG_HOLDS = 1,
+	MQ_READER_FLAG_LIMITS = 2,
+	MQ_READER_FLAG_RECORD = 4,
+	MQ_READER_FLAG_SKIP = 8,
+};
+
+/**
+ * enum mq_wait_reason - What a process waits for.
+ * @MQ_WAIT_REASON_FULL: Room, the ring is full of held messages.
+ * @MQ_WAIT_REASON_PAUSED: The end of the pause.
+ * @MQ_WAIT_REASON_DURABLE: What it wrote, or all of the topic (fsync), to be
+ *   durable.
+ */
+enum mq_wait_reason {
+	MQ_WAIT_REASON_FULL,
+	MQ_WAIT_REASON_PAUSED,
+	MQ_WAIT_REASON_DURABLE,
+};
+
 enum {
 	MQ_A_TOPIC_NAME = 1,
 	MQ_A_TOPIC_ID,
@@ -96,6 +124,7 @@ enum {
 	MQ_A_PARTITION_EPOCH,
 	MQ_A_PARTITION_STATS,
 	MQ_A_PARTITION_PAD,
+	MQ_A_PARTITION_HELD_POSITION,
 
 	__MQ_A_PARTITION_MAX,
 	MQ_A_PARTITION_MAX = (__MQ_A_PARTITION_MAX - 1)
@@ -152,6 +181,43 @@ enum {
 };
 
 enum {
+	MQ_A_READER_TOPIC = 1,
+	MQ_A_READER_TOPIC_ID,
+	MQ_A_READER_PARTITION,
+	MQ_A_READER_PID,
+	MQ_A_READER_COMMAND,
+	MQ_A_READER_UID,
+	MQ_A_READER_POSITION,
+	MQ_A_READER_OFFSET,
+	MQ_A_READER_LAG_MESSAGES,
+	MQ_A_READER_LAG_BYTES,
+	MQ_A_READER_LOST,
+	MQ_A_READER_OVERRUNS,
+	MQ_A_READER_FLAGS,
+	MQ_A_READER_PAD,
+
+	__MQ_A_READER_MAX,
+	MQ_A_READER_MAX = (__MQ_A_READER_MAX - 1)
+};
+
+enum {
+	MQ_A_WAITER_TOPIC = 1,
+	MQ_A_WAITER_TOPIC_ID,
+	MQ_A_WAITER_PARTITION,
+	MQ_A_WAITER_PID,
+	MQ_A_WAITER_COMMAND,
+	MQ_A_WAITER_REASON,
+	MQ_A_WAITER_SINCE,
+	MQ_A_WAITER_WAITED,
+	MQ_A_WAITER_BYTES,
+	MQ_A_WAITER_END_OFFSET,
+	MQ_A_WAITER_PAD,
+
+	__MQ_A_WAITER_MAX,
+	MQ_A_WAITER_MAX = (__MQ_A_WAITER_MAX - 1)
+};
+
+enum {
 	MQ_CMD_TOPIC_NEW = 1,
 	MQ_CMD_TOPIC_DEL,
 	MQ_CMD_TOPIC_SET,
@@ -162,6 +228,8 @@ enum {
 	MQ_CMD_TOPIC_CHANGED_NTF,
 	MQ_CMD_TOPIC_DELETED_NTF,
 	MQ_CMD_OVERRUN_NTF,
+	MQ_CMD_READER_GET,
+	MQ_CMD_WAITER_GET,
 
 	__MQ_CMD_MAX,
 	MQ_CMD_MAX = (__MQ_CMD_MAX - 1)
