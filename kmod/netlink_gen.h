@@ -23,6 +23,10 @@ extern const struct nla_policy mq_partition_get_nl_policy[MQ_A_PARTITION_INDEX +
 
 extern const struct nla_policy mq_module_get_nl_policy[MQ_A_MODULE_VERSION + 1];
 
+extern const struct nla_policy mq_reader_get_nl_policy[MQ_A_READER_TOPIC + 1];
+
+extern const struct nla_policy mq_waiter_get_nl_policy[MQ_A_WAITER_TOPIC + 1];
+
 /* Ops table for mq */
 extern const struct genl_ops mq_nl_ops[8];
 

@@ -239,7 +239,7 @@ END
 
 note "every command has --help"
 for c in "topic add" "topic del" "topic set" "topic show" "topic list" apply showconf stat \
-	produce consume monitor verify version; do
+	readers why produce consume monitor verify version; do
 	# shellcheck disable=SC2086 # two words
 	like "$(mqctl $c --help; echo "status $?")" "^Usage: mqctl $c" "$c --help"
 done

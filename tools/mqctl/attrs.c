@@ -29,6 +29,9 @@ static const char *const feature_words[] = {
 	"splice", "line", "record", "attrs", "partitions", "hold-readers", "persistent", NULL
 };
 
+static const char *const reader_words[] = { "holds", "limits", "record", "skip", NULL };
+static const char *const reason_words[] = { "full", "paused", "durable", NULL };
+
 #define BOTH	(ATTR_ADD | ATTR_SET)
 
 static const struct attr topics[] = {
@@ -100,6 +103,8 @@ static const struct attr partitions[] = {
 	  "messages below it are durable (persistent topics)", NULL },
 	{ "held-offset", MQ_A_PARTITION_HELD_OFFSET, ATTR_U64, ATTR_STAT,
 	  "messages from it on are held", NULL },
+	{ "held-position", MQ_A_PARTITION_HELD_POSITION, ATTR_U64, 0,
+	  "position of the first of them", NULL },
 	{ "epoch", MQ_A_PARTITION_EPOCH, ATTR_U32, 0, "epoch of the partition", NULL },
 };
 
@@ -150,6 +155,45 @@ static const struct attr overruns[] = {
 	{ "overruns", MQ_A_OVERRUN_OVERRUNS, ATTR_U64, 0, "times they were overrun", NULL },
 };
 
+static const struct attr readers[] = {
+	{ "topic", MQ_A_READER_TOPIC, ATTR_STRING, ATTR_LIST, "the topic's name", NULL },
+	{ "topic-id", MQ_A_READER_TOPIC_ID, ATTR_ID, 0, "the topic's id", NULL },
+	{ "partition", MQ_A_READER_PARTITION, ATTR_U32, ATTR_LIST,
+	  "the partition it reads; nothing where it reads several", NULL },
+	{ "pid", MQ_A_READER_PID, ATTR_U32, ATTR_LIST,
+	  "process that opened the file; 0, it has ended or cannot be seen from here", NULL },
+	{ "command", MQ_A_READER_COMMAND, ATTR_STRING, ATTR_LIST, "its name", NULL },
+	{ "uid", MQ_A_READER_UID, ATTR_UID, ATTR_LIST, "user that opened it", NULL },
+	{ "position", MQ_A_READER_POSITION, ATTR_U64, 0,
+	  "position of the next byte it reads", NULL },
+	{ "offset", MQ_A_READER_OFFSET, ATTR_U64, ATTR_LIST,
+	  "offset of the next message it reads", NULL },
+	{ "lag-messages", MQ_A_READER_LAG_MESSAGES, ATTR_U64, ATTR_LIST,
+	  "messages it has not read", NULL },
+	{ "lag-bytes", MQ_A_READER_LAG_BYTES, ATTR_SIZE, ATTR_LIST,
+	  "bytes it has not read", NULL },
+	{ "lost", MQ_A_READER_LOST, ATTR_U64, ATTR_LIST,
+	  "messages it lost to overruns", NULL },
+	{ "overruns", MQ_A_READER_OVERRUNS, ATTR_U64, 0, "times it was overrun", NULL },
+	{ "flags", MQ_A_READER_FLAGS, ATTR_FLAGS, ATTR_LIST,
+	  "holds: what it has not read is kept; limits: nobody holds anything older; "
+	  "record, skip: as it was opened", reader_words },
+};
+
+static const struct attr waiters[] = {
+	{ "topic", MQ_A_WAITER_TOPIC, ATTR_STRING, 0, "the topic's name", NULL },
+	{ "topic-id", MQ_A_WAITER_TOPIC_ID, ATTR_ID, 0, "the topic's id", NULL },
+	{ "partition", MQ_A_WAITER_PARTITION, ATTR_U32, 0, "number of the partition", NULL },
+	{ "pid", MQ_A_WAITER_PID, ATTR_U32, 0, "process that waits", NULL },
+	{ "command", MQ_A_WAITER_COMMAND, ATTR_STRING, 0, "its name", NULL },
+	{ "reason", MQ_A_WAITER_REASON, ATTR_ENUM, 0, "what it waits for", reason_words },
+	{ "since", MQ_A_WAITER_SINCE, ATTR_TIME, 0, "when it began to wait", NULL },
+	{ "waited", MQ_A_WAITER_WAITED, ATTR_NSEC, 0, "how long ago that is", NULL },
+	{ "bytes", MQ_A_WAITER_BYTES, ATTR_U64, 0, "bytes it wants to append", NULL },
+	{ "end-offset", MQ_A_WAITER_END_OFFSET, ATTR_U64, 0,
+	  "messages below it are to be durable", NULL },
+};
+
 const struct attr_set topic_attrs = {
 	topics, COUNT(topics), MQ_A_TOPIC_MAX, MQ_A_TOPIC_STATS
 };
@@ -159,10 +203,13 @@ const struct attr_set partition_attrs = {
 const struct attr_set stats_attrs = { counters, COUNT(counters), MQ_A_STATS_MAX, 0 };
 const struct attr_set module_attrs = { modules, COUNT(modules), MQ_A_MODULE_MAX, 0 };
 const struct attr_set overrun_attrs = { overruns, COUNT(overruns), MQ_A_OVERRUN_MAX, 0 };
+const struct attr_set reader_attrs = { readers, COUNT(readers), MQ_A_READER_MAX, 0 };
+const struct attr_set waiter_attrs = { waiters, COUNT(waiters), MQ_A_WAITER_MAX, 0 };
 
 _Static_assert(MQ_A_TOPIC_MAX < ATTR_TYPE_MAX && MQ_A_PARTITION_MAX < ATTR_TYPE_MAX &&
 	       MQ_A_STATS_MAX < ATTR_TYPE_MAX && MQ_A_MODULE_MAX < ATTR_TYPE_MAX &&
-	       MQ_A_OVERRUN_MAX < ATTR_TYPE_MAX, "ATTR_TYPE_MAX is too small");
+	       MQ_A_OVERRUN_MAX < ATTR_TYPE_MAX && MQ_A_READER_MAX < ATTR_TYPE_MAX &&
+	       MQ_A_WAITER_MAX < ATTR_TYPE_MAX, "ATTR_TYPE_MAX is too small");
 
 const struct attr *attr_by_name(const struct attr_set *set, const char *name)
 {
@@ -331,6 +378,7 @@ static uint16_t wire_type(enum attr_kind kind)
 	case ATTR_U64:
 	case ATTR_SIZE:
 	case ATTR_TIME:
+	case ATTR_NSEC:
 	case ATTR_FLAGS64:
 		return NLA_U64;
 	default:
@@ -389,6 +437,7 @@ bool attr_is_number(const struct attr *attr)
 	case ATTR_SIZE:
 	case ATTR_SIZE32:
 	case ATTR_MSEC:
+	case ATTR_NSEC:
 	case ATTR_UID:
 	case ATTR_GID:
 		return true;
@@ -474,6 +523,10 @@ char *attr_text(const struct attr *attr, const struct nlattr *nla, bool numeric)
 	case ATTR_MSEC:
 		if (!numeric)
 			format_msec(v, buf);
+		break;
+	case ATTR_NSEC:
+		if (!numeric)
+			snprintf(buf, sizeof(buf), "%.1fs", v / 1e9);
 		break;
 	case ATTR_UID:
 		pw = numeric ? NULL : getpwuid(v);

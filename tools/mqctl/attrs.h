@@ -26,6 +26,7 @@ enum attr_kind {
 	ATTR_GID,		/* u32 */
 	ATTR_MSEC,		/* u32, milliseconds */
 	ATTR_TIME,		/* u64, ns since the epoch */
+	ATTR_NSEC,		/* u64, ns, shown as seconds */
 };
 
 #define ATTR_ADD	(1U << 0)	/* option of topic add */
@@ -57,6 +58,8 @@ extern const struct attr_set partition_attrs;
 extern const struct attr_set stats_attrs;
 extern const struct attr_set module_attrs;
 extern const struct attr_set overrun_attrs;
+extern const struct attr_set reader_attrs;
+extern const struct attr_set waiter_attrs;
 
 #define ATTR_TYPE_MAX	32	/* no set has more types */
 

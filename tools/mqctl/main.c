@@ -15,6 +15,8 @@ static const struct command *const commands[] = {
 	&cmd_apply,
 	&cmd_showconf,
 	&cmd_stat,
+	&cmd_readers,
+	&cmd_why,
 	&cmd_produce,
 	&cmd_consume,
 	&cmd_monitor,

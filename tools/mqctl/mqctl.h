@@ -42,11 +42,13 @@ struct command {
 	const struct opt *opts;		/* ends with a NULL name */
 	unsigned int attr_flags;	/* topic attributes that are options */
 	bool table;			/* takes the options of tables */
+	const struct attr_set *columns;	/* of its table; NULL: topics and counters */
 	int (*run)(const struct command *cmd, int argc, char **argv);
 };
 
 extern const struct command cmd_topic_add, cmd_topic_del, cmd_topic_set;
 extern const struct command cmd_topic_show, cmd_topic_list, cmd_apply, cmd_showconf, cmd_stat;
+extern const struct command cmd_readers, cmd_why;
 extern const struct command cmd_produce, cmd_consume, cmd_monitor, cmd_verify;
 extern const struct command cmd_ship, cmd_receive;
 extern const struct command cmd_version;

@@ -104,8 +104,8 @@ unsigned int command_columns(const struct command *cmd, struct column_set *sets)
 
 	if (!cmd->table)
 		return 0;
-	if (cmd == &cmd_version) {
-		sets[n++] = (struct column_set) { "Columns", &module_attrs };
+	if (cmd->columns) {
+		sets[n++] = (struct column_set) { "Columns", cmd->columns };
 		return n;
 	}
 	sets[n++] = (struct column_set) { "Columns", &topic_attrs };

@@ -50,5 +50,6 @@ const struct command cmd_version = {
 	.name = "version", .operands = "",
 	.summary = "Show the tool's version and the module's",
 	.table = true,
+	.columns = &module_attrs,
 	.run = version_run,
 };
