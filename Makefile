@@ -146,30 +146,28 @@ build/selftests/%: build/obj/selftests/%.o $(test-common:%.c=build/obj/%.o)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(cflags) $(LDFLAGS) -o $@.$$$$ $^ $(libs) $(put)
 
-# The examples in other languages that need compiling: each is a folder.
-lang-src = $(wildcard selftests/lang/$(1)/*.$(2))
+# The examples in languages that need compiling.
+lang: $(addprefix build/lang/,example-c example-go example-rust Example.class)
 
-lang: build/lang/example-c build/lang/example-go build/lang/example-rust build/lang/Example.class
-
-build/lang/example-c: $(call lang-src,c,[ch]) uapi/mq/mq.h Makefile | deps-lang
+build/lang/example-c: selftests/lang/example.c uapi/mq/mq.h Makefile | deps-lang
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	$(Q)$(CC) $(cflags) -o $@.$$$$ $(filter %.c,$^) $(put)
+	$(Q)$(CC) $(cflags) -o $@.$$$$ $< $(put)
 
-build/lang/example-go: $(call lang-src,go,go) Makefile | deps-lang
+build/lang/example-go: selftests/lang/example.go Makefile | deps-lang
 	@mkdir -p $(@D)
 	@echo "  GO      $@"
-	$(Q)GO111MODULE=off GOTOOLCHAIN=local CGO_ENABLED=0 go build -o $@.$$$$ $(filter %.go,$^) $(put)
+	$(Q)GO111MODULE=off GOTOOLCHAIN=local CGO_ENABLED=0 go build -o $@.$$$$ $< $(put)
 
-build/lang/example-rust: $(call lang-src,rust,rs) Makefile | deps-lang
+build/lang/example-rust: selftests/lang/example.rs Makefile | deps-lang
 	@mkdir -p $(@D)
 	@echo "  RUSTC   $@"
-	$(Q)MAKEFLAGS= rustc --edition 2021 -O -D warnings -o $@.$$$$ selftests/lang/rust/example.rs $(put)
+	$(Q)MAKEFLAGS= rustc --edition 2021 -O -D warnings -o $@.$$$$ $< $(put)
 
-build/lang/Example.class: $(call lang-src,java,java) Makefile | deps-lang
+build/lang/Example.class: selftests/lang/Example.java Makefile | deps-lang
 	@mkdir -p $(@D)
 	@echo "  JAVAC   $@"
-	$(Q)javac -Xlint:all -Werror -d $(@D) $(filter %.java,$^)
+	$(Q)javac -Xlint:all -Werror -d $(@D) $<
 
 .SECONDARY:
 -include $(shell find build/obj -name '*.d' 2>/dev/null)
