@@ -146,13 +146,8 @@ build/selftests/%: build/obj/selftests/%.o $(test-common:%.c=build/obj/%.o)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(cflags) $(LDFLAGS) -o $@.$$$$ $^ $(libs) $(put)
 
-# The examples in languages that need compiling.
-lang: $(addprefix build/lang/,example-c example-go example-rust Example.class)
-
-build/lang/example-c: selftests/lang/example.c uapi/mq/mq.h Makefile | deps-lang
-	@mkdir -p $(@D)
-	@echo "  CC      $@"
-	$(Q)$(CC) $(cflags) -o $@.$$$$ $< $(put)
+# The examples in languages that need compiling; C has the rule above.
+lang: $(addprefix build/lang/,example example-go example-rust Example.class)
 
 build/lang/example-go: selftests/lang/example.go Makefile | deps-lang
 	@mkdir -p $(@D)

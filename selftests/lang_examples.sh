@@ -24,6 +24,7 @@ example() {
 	sh)	set -- "$sources/example.sh" "$@" ;;
 	python)	set -- python3 "$sources/example.py" "$@" ;;
 	java)	set -- java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$built" Example "$@" ;;
+	c)	set -- "$built/example" "$@" ;;
 	node)	set -- node "$sources/example.js" "$@" ;;
 	*)	set -- "$built/example-$language" "$@" ;;
 	esac

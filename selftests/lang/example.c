@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* mq from C: produce TOPIC KEY NAME=VALUE TEXT | follow|replay TOPIC | ship TOPIC HOST PORT */
-#define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
