@@ -15,7 +15,8 @@ stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
 text() { mq_all "$1" | sed -E 's/^<13>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} app: //'; }
 
 # Also with --no-act it wants the system's socket to be there.
-if [ ! -S /dev/log ]; then
+if ! logger --no-act probe 2>/dev/null; then
+	rm -f /dev/log
 	background socat -u UNIX-RECV:/dev/log,unlink-close OPEN:/dev/null
 	wait_for 20 test -S /dev/log
 fi
