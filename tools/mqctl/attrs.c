@@ -156,7 +156,8 @@ static const struct attr overruns[] = {
 };
 
 static const struct attr readers[] = {
-	{ "topic", MQ_A_READER_TOPIC, ATTR_STRING, ATTR_LIST, "the topic's name", NULL },
+	{ "topic", MQ_A_READER_TOPIC, ATTR_STRING, ATTR_OPERAND | ATTR_LIST, "the topic's name",
+	  NULL },
 	{ "topic-id", MQ_A_READER_TOPIC_ID, ATTR_ID, 0, "the topic's id", NULL },
 	{ "partition", MQ_A_READER_PARTITION, ATTR_U32, ATTR_LIST,
 	  "the partition it reads; nothing where it reads several", NULL },
@@ -181,7 +182,7 @@ static const struct attr readers[] = {
 };
 
 static const struct attr waiters[] = {
-	{ "topic", MQ_A_WAITER_TOPIC, ATTR_STRING, 0, "the topic's name", NULL },
+	{ "topic", MQ_A_WAITER_TOPIC, ATTR_STRING, ATTR_OPERAND, "the topic's name", NULL },
 	{ "topic-id", MQ_A_WAITER_TOPIC_ID, ATTR_ID, 0, "the topic's id", NULL },
 	{ "partition", MQ_A_WAITER_PARTITION, ATTR_U32, 0, "number of the partition", NULL },
 	{ "pid", MQ_A_WAITER_PID, ATTR_U32, 0, "process that waits", NULL },
