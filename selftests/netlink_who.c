@@ -305,7 +305,7 @@ TEST(who_pids, "pids are the caller's namespace's; 0 is not visible, or gone; an
 	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
 	if (!pid) {
 		close(fd);
-		_exit(open(topic_path(t, ""), O_RDONLY) == fd ? 0 : 1);
+		_exit(open(topic_path(t, ""), O_RDONLY) >= 0 ? 0 : 1);
 	}
 	need(child_ok(pid, SOON));
 	need_eq(dump_readers(t), 1);

@@ -16,6 +16,7 @@ stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
 # What the producer ID was told is written; 0 if it died before it began.
 acked() { [ ! -s "ack.$1" ] || od -An -tu8 "ack.$1" | tr -d ' '; }
 has_acked() { [ "$(acked "$1")" -gt 0 ]; }
+has_writers() { [ "$(stat_of "$t" writers)" = "$1" ]; }
 has_reader() { [ "$(stat_of "$t" readers)" -ge 1 ]; }
 
 # verify [exact]: each line of "log" is whole, each producer's numbers rise by one
@@ -47,7 +48,7 @@ END
 for framing in message line; do
 	mk_topic t --framing $framing --ring-bytes 128K --hold readers --overflow block
 	file=$MQ/$t
-	background cat "$file" >log
+	background cat "$file" >log 2>cat.err
 	follower=$!
 	rm -f ack.*
 	wait_for 10 has_reader
@@ -102,6 +103,7 @@ for ((i = 1; i <= 20; i++)); do
 		"$helpers/tally" "$file" $id ack.$id 2>err.$id &
 		pids+=($!)
 	done
+	wait_for 10 has_writers 3
 	# This one opens and reads nothing: the producers soon wait for it.
 	if [ $((i % 2)) = 0 ]; then
 		tail -f /dev/null <"$file" &
