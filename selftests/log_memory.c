@@ -3,8 +3,6 @@
 /* No allocation per message, memory that does not grow, limits that hold. */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
-#include <netlink/attr.h>
-#include <netlink/genl/genl.h>
 #include <sys/syscall.h>
 
 #include "mqtest.h"
@@ -112,45 +110,9 @@ TEST(memory_no_allocation_batch, "the same in batches of 64")
 	count_traffic(topic_new(.ring_bytes = 1 << 18, .ring_messages = 1 << 12), true);
 }
 
-struct memory {
-	uint64_t used, max;
-};
-
-static void take_memory(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nlattr *tb[MQ_A_MODULE_MAX + 1];
-	struct memory *m = arg;
-
-	need(!genlmsg_parse((struct nlmsghdr *)nlh, 0, tb, MQ_A_MODULE_MAX, NULL));
-	m->used = nla_get_u64(tb[MQ_A_MODULE_MEMORY]);
-	m->max = nla_get_u64(tb[MQ_A_MODULE_MEMORY_MAX]);
-}
-
-static uint64_t module_memory(uint64_t *max)
-{
-	struct memory m = { 0 };
-
-	need_eq(nl_call(nl_request(MQ_CMD_MODULE_GET, 0), take_memory, &m), 0);
-	if (max)
-		*max = m.max;
-	return m.used;
-}
-
-/* The same, when topics deleted before are gone at last (a grace period, work). */
-static uint64_t settled_memory(uint64_t *max)
-{
-	uint64_t was = module_memory(max), now;
-
-	for (int same = 0; same < 20; same = now == was ? same + 1 : 0, was = now) {
-		sleep_ms(50);
-		now = module_memory(max);
-	}
-	return was;
-}
-
 TEST(memory_flat, "a topic's memory is its rings', reached once, and stays; deletion gives it back")
 {
-	uint64_t before = settled_memory(NULL), at[3];
+	uint64_t before = module_settled().memory, at[3];
 	const char *t = topic_new(.ring_bytes = 1 << 18, .ring_messages = 1 << 12,
 				  .attr_bytes = 1 << 16);
 	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
@@ -167,7 +129,7 @@ TEST(memory_flat, "a topic's memory is its rings', reached once, and stays; dele
 	/* Data, index, and one chunk more of each: no attributes, no memory for them. */
 	expect(at[0] >= 2 << 18 && at[0] <= (2 << 18) + (2 << 16));
 	expect_eq(topic_counters(t).lent, 0);
-	expect(module_memory(NULL) >= before + at[0]);
+	expect(module_state().memory >= before + at[0]);
 	batch_add(b, "x", 1);
 	batch_attr(b, MQ_ATTR_TAG, "first", 5);
 	need(batch_write(b, topic_open(t, "+format=record", O_WRONLY), MQ_PARTITION_ANY) > 0);
@@ -179,7 +141,7 @@ TEST(memory_flat, "a topic's memory is its rings', reached once, and stays; dele
 
 TEST(memory_back, "memory goes with the last file of a deleted topic")
 {
-	uint64_t before = settled_memory(NULL);
+	uint64_t before = module_settled().memory;
 	const char *t = topic_new(.ring_bytes = 1 << 20);
 	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
 	char buf[4096];
@@ -187,30 +149,31 @@ TEST(memory_back, "memory goes with the last file of a deleted topic")
 	memset(buf, 'x', sizeof(buf));
 	for (int i = 0; i < 300; i++)
 		need_ret(write(wr, buf, sizeof(buf)), sizeof(buf));
-	expect(module_memory(NULL) >= before + (1 << 20));
+	expect(module_state().memory >= before + (1 << 20));
 	need_eq(topic_del(t), 0);
-	expect(module_memory(NULL) >= before + (1 << 20));
+	expect(module_state().memory >= before + (1 << 20));
 	expect_err(read(rd, buf, sizeof(buf)), ENOBUFS);
 	need_ret(read(rd, buf, sizeof(buf)), 4096);
 	close(wr);
 	close(rd);
-	wait_until(module_memory(NULL) == before, SOON);
+	wait_until(module_state().memory == before, SOON);
 }
 
 TEST(memory_reserved, "a persistent topic's rings are charged at creation, refused when there is no room")
 {
-	uint64_t max, before = settled_memory(&max), size = 1 << 20;
+	struct module_info was = module_settled();
+	uint64_t max = was.memory_max, before = was.memory, size = 1 << 20;
 	const char *t = topic_new(.ring_bytes = 1 << 20, .ring_messages = 1 << 12,
 				  .attr_bytes = 1 << 16, .persistent = 1);
 
-	expect(module_memory(NULL) >= before + (1 << 20) + (64 << 12) + (1 << 16));
+	expect(module_state().memory >= before + (1 << 20) + (64 << 12) + (1 << 16));
 	while (size <= max)
 		size *= 2;
 	expect_eq(topic_add(&(struct topic_opts) { .name = topic_name(), .ring_bytes = size,
 						    .persistent = 1 }), -ENOMEM);
 	expect(nl_ack_text[0]);
 	need_eq(topic_del(t), 0);
-	wait_until(module_memory(NULL) == before, SOON);
+	wait_until(module_state().memory == before, SOON);
 }
 
 TEST_LIMIT(memory_cap, "at the module's limit a write is ENOMEM, counted, nothing appended; room helps", 120)
@@ -224,7 +187,7 @@ TEST_LIMIT(memory_cap, "at the module's limit a write is ENOMEM, counted, nothin
 	ssize_t ret = 0;
 
 	need(read_line(path, old, sizeof(old)));
-	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)settled_memory(NULL) + (2 << 20));
+	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)module_settled().memory + (2 << 20));
 	if (write_file(path, limit))
 		skip("max_memory cannot be changed at run time");
 	for (int i = 0; i < 200; i++) {

@@ -3,9 +3,6 @@
  * Maps that outlive their file, their topic, their readers' calls (faults.md
  * C.18, D.20). That a map alone keeps the module: topic_unload.
  */
-#include <netlink/attr.h>
-#include <netlink/genl/genl.h>
-#include <netlink/msg.h>
 #include <poll.h>
 
 #include "helpers/map.h"
@@ -86,37 +83,6 @@ TEST(closed, "the last file is closed: the map goes on, through many laps")
 	expect_log(&at0, 615);
 }
 
-static void parse_memory(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nlattr *tb[MQ_A_MODULE_MAX + 1];
-
-	need(!genlmsg_parse((struct nlmsghdr *)nlh, 0, tb, MQ_A_MODULE_MAX, NULL));
-	need(tb[MQ_A_MODULE_MEMORY]);
-	*(uint64_t *)arg = nla_get_u64(tb[MQ_A_MODULE_MEMORY]);
-}
-
-/* Ring memory of the whole module. */
-static uint64_t memory(void)
-{
-	uint64_t bytes = 0;
-
-	need_eq(nl_call(nl_request(MQ_CMD_MODULE_GET, 0), parse_memory, &bytes), 0);
-	return bytes;
-}
-
-/* The same once what was deleted before is gone: it goes after a grace period. */
-static uint64_t settled(void)
-{
-	uint64_t was, is = memory();
-
-	do {
-		was = is;
-		sleep_ms(500);
-		is = memory();
-	} while (is != was);
-	return is;
-}
-
 TEST(deleted, "the topic is deleted: all of the map stays, and its memory, until it is unmapped")
 {
 	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 64, .persistent = 1,
@@ -128,14 +94,14 @@ TEST(deleted, "the topic is deleted: all of the map stays, and its memory, until
 
 	put(fd, 0, 100);
 	expect_eq(m.h->flags, MQ_MAP_PERSISTENT);
-	with = settled();
+	with = module_settled().memory;
 	need_eq(topic_del(t), 0);
 	expect_eq(m.h->flags, MQ_MAP_PERSISTENT | MQ_MAP_DELETED);
 	expect_ret(poll(&p, 1, 0), 1);
 	expect(p.revents & POLLHUP);
 	close(fd);
 	close(m.fd);
-	expect_eq(settled(), with);
+	expect_eq(module_settled().memory, with);
 	/* Every page, never touched ones, too. */
 	for (size_t at = 0; at < m.len; at += 4096)
 		(void)*(volatile const uint8_t *)(m.base + at);
@@ -146,7 +112,7 @@ TEST(deleted, "the topic is deleted: all of the map stays, and its memory, until
 	put(fd, 0, 1);
 	expect_log(&m, 100);
 	need_ret(munmap((void *)m.base, m.len), 0);
-	wait_until(memory() < with - 65536 - header, SOON);
+	wait_until(module_state().memory < with - 65536 - header, SOON);
 }
 
 TEST(mapped_late, "a file of a deleted topic can still be mapped")

@@ -284,6 +284,17 @@ bool mqt_topic_set(const char *file, int line, const char *name, struct topic_op
 struct topic_stats topic_counters(const char *name);
 struct partition_info partition_state(const char *name, uint32_t index);
 
+struct module_info {
+	uint32_t topics;
+	uint32_t topics_max;
+	uint64_t memory;
+	uint64_t memory_max;
+};
+
+struct module_info module_state(void);
+/* The same when topics deleted before are gone at last (a grace period, work). */
+struct module_info module_settled(void);
+
 /*
  * Netlink by hand, for tests of netlink itself: the socket (this process's own),
  * the family's number; nl_call() sends the message (NLM_F_ACK is added), frees

@@ -478,6 +478,39 @@ struct partition_info partition_state(const char *name, uint32_t index)
 	return info;
 }
 
+static void module_parse(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nlattr *tb[MQ_A_MODULE_MAX + 1];
+	struct module_info *m = arg;
+
+	need(!genlmsg_parse((struct nlmsghdr *)nlh, 0, tb, MQ_A_MODULE_MAX, NULL));
+	need(tb[MQ_A_MODULE_TOPICS] && tb[MQ_A_MODULE_TOPICS_MAX] && tb[MQ_A_MODULE_MEMORY] &&
+	     tb[MQ_A_MODULE_MEMORY_MAX]);
+	m->topics = nla_get_u32(tb[MQ_A_MODULE_TOPICS]);
+	m->topics_max = nla_get_u32(tb[MQ_A_MODULE_TOPICS_MAX]);
+	m->memory = nla_get_u64(tb[MQ_A_MODULE_MEMORY]);
+	m->memory_max = nla_get_u64(tb[MQ_A_MODULE_MEMORY_MAX]);
+}
+
+struct module_info module_state(void)
+{
+	struct module_info m = { 0 };
+
+	need_eq(nl_call(nl_request(MQ_CMD_MODULE_GET, 0), module_parse, &m), 0);
+	return m;
+}
+
+struct module_info module_settled(void)
+{
+	struct module_info was = module_state(), now;
+
+	for (int same = 0; same < 20; same = now.memory == was.memory ? same + 1 : 0, was = now) {
+		sleep_ms(50);
+		now = module_state();
+	}
+	return was;
+}
+
 /* --- files ------------------------------------------------------------------------- */
 
 const char *topic_path(const char *topic, const char *options)

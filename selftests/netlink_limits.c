@@ -40,63 +40,23 @@ static void set_param(const char *path, uint64_t value)
 	need_eq(write_file(path, text), 0);
 }
 
-struct module {
-	uint32_t topics, topics_max;
-	uint64_t memory, memory_max;
-};
-
-static void parse_module(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nlattr *tb[MQ_A_MODULE_MAX + 1];
-	struct module *m = arg;
-
-	need(!genlmsg_parse((struct nlmsghdr *)nlh, 0, tb, MQ_A_MODULE_MAX, NULL));
-	need(tb[MQ_A_MODULE_TOPICS] && tb[MQ_A_MODULE_TOPICS_MAX] && tb[MQ_A_MODULE_MEMORY] &&
-	     tb[MQ_A_MODULE_MEMORY_MAX]);
-	m->topics = nla_get_u32(tb[MQ_A_MODULE_TOPICS]);
-	m->topics_max = nla_get_u32(tb[MQ_A_MODULE_TOPICS_MAX]);
-	m->memory = nla_get_u64(tb[MQ_A_MODULE_MEMORY]);
-	m->memory_max = nla_get_u64(tb[MQ_A_MODULE_MEMORY_MAX]);
-}
-
-static struct module module(void)
-{
-	struct module m = { 0 };
-
-	need_eq(nl_call(nl_request(MQ_CMD_MODULE_GET, 0), parse_module, &m), 0);
-	return m;
-}
-
-/* The same once what was deleted before is gone: it goes after a grace period. */
-static struct module settled(void)
-{
-	struct module was, is = module();
-
-	do {
-		was = is;
-		sleep_ms(500);
-		is = module();
-	} while (is.memory != was.memory);
-	return is;
-}
-
 TEST(topics, "max_topics: exactly that many, ENOSPC beyond")
 {
-	struct module m;
+	struct module_info m;
 	const char *t[4];
 	struct topic_info info;
 
 	restore();
-	m = module();
+	m = module_state();
 	set_param(PARAMS "max_topics", m.topics + 3);
-	expect_eq(module().topics_max, m.topics + 3);
+	expect_eq(module_state().topics_max, m.topics + 3);
 	for (int i = 0; i < 3; i++)
 		t[i] = topic_new(.ring_bytes = 4096);
 	t[3] = topic_name();
 	expect_eq(topic_add(&(struct topic_opts) { .name = t[3], .ring_bytes = 4096 }), -ENOSPC);
 	expect(strstr(nl_ack_text, "max_topics"));
 	expect_eq(topic_get(t[3], &info), -ENOENT);
-	expect_eq(module().topics, m.topics + 3);
+	expect_eq(module_state().topics, m.topics + 3);
 
 	/* One goes, one can come, open files of the deleted one or not. */
 	int fd = topic_open(t[0], "", O_RDONLY);
@@ -112,7 +72,7 @@ TEST(topics, "max_topics: exactly that many, ENOSPC beyond")
 	expect_eq(topic_del(t[2]), 0);
 	expect_eq(topic_add(&(struct topic_opts) { .name = t[2], .ring_bytes = 4096 }), -ENOSPC);
 	set_param(PARAMS "max_topics", 0xffffffff);
-	expect_eq(module().topics_max, 1 << 20);
+	expect_eq(module_state().topics_max, 1 << 20);
 	restore();
 	expect_eq(topic_add(&(struct topic_opts) { .name = t[2], .ring_bytes = 4096 }), 0);
 }
@@ -126,7 +86,7 @@ static uint64_t cost(uint64_t ring_bytes, uint64_t ring_messages, uint64_t attr_
 TEST(persistent, "a persistent topic is charged at creation, and only then made")
 {
 	const uint64_t size = cost(1 << 20, 1024, 65536);
-	struct module was, is;
+	struct module_info was, is;
 	struct topic_opts o = { .ring_bytes = 1 << 20, .ring_messages = 1024,
 				.attr_bytes = 65536, .persistent = 1, .partitions = 2 };
 	struct topic_info info;
@@ -134,20 +94,20 @@ TEST(persistent, "a persistent topic is charged at creation, and only then made"
 	int fd;
 
 	restore();
-	was = settled();
+	was = module_settled();
 	o.name = topic_name();
 	need_eq(topic_add(&o), 0);
-	is = module();
+	is = module_state();
 	note("charged %" PRIu64 " for %" PRIu64 " bytes of rings", is.memory - was.memory, 2 * size);
 	expect(is.memory - was.memory >= 2 * size);
 	expect(is.memory - was.memory <= 2 * size * 5 / 4);
 	/* It takes no more when it is used. */
 	fd = topic_open(o.name, "", O_WRONLY);
 	need_ret(write(fd, &byte, 1), 1);
-	expect_eq(module().memory, is.memory);
+	expect_eq(module_state().memory, is.memory);
 	expect_eq(topic_del(o.name), 0);
 	close(fd);
-	wait_until(module().memory == was.memory, SOON);
+	wait_until(module_state().memory == was.memory, SOON);
 
 	/* One byte too little for the second partition: nothing is made, all given back. */
 	set_param(PARAMS "max_memory", was.memory + (is.memory - was.memory) - 1);
@@ -155,19 +115,19 @@ TEST(persistent, "a persistent topic is charged at creation, and only then made"
 	expect_eq(topic_add(&o), -ENOMEM);
 	expect(strstr(nl_ack_text, "max_memory"));
 	expect_eq(topic_get(o.name, &info), -ENOENT);
-	wait_until(module().memory == was.memory, SOON);
+	wait_until(module_state().memory == was.memory, SOON);
 	set_param(PARAMS "max_memory", is.memory);
 	expect_eq(topic_add(&o), 0);
-	expect_eq(module().memory, is.memory);
+	expect_eq(module_state().memory, is.memory);
 	/* And no partition more. */
 	expect_eq(topic_change(&(struct topic_opts) { .name = o.name, .partitions = 3,
 						      .mode = 0644 }), -ENOMEM);
 	need_eq(topic_get(o.name, &info), 0);
 	expect_eq(info.o.partitions, 2);
 	expect_eq(info.o.mode, 0600);
-	expect_eq(module().memory, is.memory);
+	expect_eq(module_state().memory, is.memory);
 	expect_eq(topic_del(o.name), 0);
-	wait_until(module().memory == was.memory, SOON);
+	wait_until(module_state().memory == was.memory, SOON);
 	restore();
 }
 
@@ -177,13 +137,13 @@ TEST(memory, "max_memory: a topic that grows stops with ENOMEM, whole messages, 
 	static char msg[16384];
 	unsigned int n = 0;
 	struct partition_info p;
-	struct module was;
+	struct module_info was;
 	ssize_t ret;
 	int fd;
 
 	restore();
 	fd = topic_open(t, "", O_WRONLY | O_NONBLOCK);
-	was = settled();
+	was = module_settled();
 	/* The ring must fit, so the limit is over a megabyte; others have the rest. */
 	set_param(PARAMS "max_memory", was.memory + (256 << 10));
 	while ((ret = write(fd, msg, sizeof(msg))) == (ssize_t)sizeof(msg) && n < 100)
@@ -191,7 +151,7 @@ TEST(memory, "max_memory: a topic that grows stops with ENOMEM, whole messages, 
 	expect_eq(ret, -1);
 	expect_eq(errno, ENOMEM);
 	expect(n >= 1);
-	expect(module().memory <= was.memory + (256 << 10));
+	expect(module_state().memory <= was.memory + (256 << 10));
 	p = partition_state(t, 0);
 	expect_eq(p.head_offset, n);
 	expect_eq(p.head_position, (uint64_t)n * sizeof(msg));
@@ -201,7 +161,7 @@ TEST(memory, "max_memory: a topic that grows stops with ENOMEM, whole messages, 
 	expect_ret(write(fd, msg, sizeof(msg)), sizeof(msg));
 	close(fd);
 	expect_eq(topic_del(t), 0);
-	wait_until(module().memory == was.memory, SOON);
+	wait_until(module_state().memory == was.memory, SOON);
 }
 
 TEST(sizes, "ring sizes: zero, one, odd, huge, overflowing (faults.md A.8)")
@@ -217,10 +177,10 @@ TEST(sizes, "ring sizes: zero, one, odd, huge, overflowing (faults.md A.8)")
 		{ 1ULL << 62, EINVAL, EINVAL }, { 1ULL << 63, EINVAL, EINVAL },
 		{ (1ULL << 63) - 1, EINVAL, EINVAL }, { ~0ULL, EINVAL, EINVAL },
 	};
-	struct module was;
+	struct module_info was;
 
 	restore();
-	was = settled();
+	was = module_settled();
 	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		uint64_t v = sizes[i].value;
 		struct { struct topic_opts o; int want, attr; } tries[] = {
@@ -249,20 +209,20 @@ TEST(sizes, "ring sizes: zero, one, odd, huge, overflowing (faults.md A.8)")
 			}
 		}
 	}
-	wait_until(module().memory == was.memory, SOON);
+	wait_until(module_state().memory == was.memory, SOON);
 
 	/* Each ring fits, their product with the partitions never. */
 	expect_eq(topic_add(&(struct topic_opts) {
 		.name = "product", .ring_bytes = 256 << 20, .ring_messages = 1 << 22,
 		.attr_bytes = 256 << 20, .partitions = 1024, .persistent = 1 }), -ENOMEM);
-	wait_until(module().memory == was.memory, SOON);
+	wait_until(module_state().memory == was.memory, SOON);
 }
 
 TEST(smallest, "the smallest rings work, the largest that fit can be had")
 {
 	const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64, .attr_bytes = 4096);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY | O_NONBLOCK);
-	struct module m = module();
+	struct module_info m = module_state();
 	uint64_t size = 4096;
 	char byte;
 
@@ -275,7 +235,7 @@ TEST(smallest, "the smallest rings work, the largest that fit can be had")
 	t = topic_new(.ring_bytes = size);
 	w = topic_open(t, "", O_WRONLY);
 	expect_ret(write(w, "x", 1), 1);
-	expect(module().memory - m.memory < 1 << 20);
+	expect(module_state().memory - m.memory < 1 << 20);
 	expect_eq(topic_add(&(struct topic_opts) { .name = "large", .ring_bytes = size * 2 }),
 		  -ENOMEM);
 	expect(strstr(nl_ack_text, "max_memory"));
@@ -386,7 +346,7 @@ TEST_LIMIT(many, "thousands of topics: each in every dump once, whatever comes a
 {
 	volatile int *stop = shared_alloc(sizeof(*stop));
 	uint8_t *seen = malloc(MANY);
-	struct module was, is;
+	struct module_info was, is;
 	uint64_t start;
 	int rounds, n = 0;
 	struct dirent *d;
@@ -394,11 +354,11 @@ TEST_LIMIT(many, "thousands of topics: each in every dump once, whatever comes a
 	pid_t pid;
 
 	restore();
-	was = settled();
+	was = module_settled();
 	start = now_ns();
 	make_many("many", MANY);
 	note("%d topics made in %d ms", MANY, (int)((now_ns() - start) / 1000000));
-	is = module();
+	is = module_state();
 	expect_eq(is.topics - was.topics, MANY);
 
 	pid = child_start(churn, (void *)stop);
@@ -420,8 +380,8 @@ TEST_LIMIT(many, "thousands of topics: each in every dump once, whatever comes a
 	expect_eq(n, MANY);
 
 	delete_many("many", MANY);
-	expect_eq(module().topics, was.topics);
-	wait_until(module().memory == was.memory, SOON);
+	expect_eq(module_state().topics, was.topics);
+	wait_until(module_state().memory == was.memory, SOON);
 }
 
 TEST(half_read, "a dump that is not read on survives the deletion of what it shows")
@@ -436,7 +396,7 @@ TEST(half_read, "a dump that is not read on survives the deletion of what it sho
 	};
 	static const uint8_t cmds[] = { MQ_CMD_TOPIC_GET, MQ_CMD_PARTITION_GET };
 	static char buf[65536];
-	struct module was = settled();
+	struct module_info was = module_settled();
 
 	for (int c = 0; c < 2; c++) {
 		int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC), messages = 0;
@@ -465,7 +425,7 @@ TEST(half_read, "a dump that is not read on survives the deletion of what it sho
 		close(fd);
 	}
 	/* A dump keeps no memory of the deleted. */
-	wait_until(module().memory == was.memory, SOON);
+	wait_until(module_state().memory == was.memory, SOON);
 }
 
 TEST(after, "the limits are as they were")

@@ -17,37 +17,6 @@
 
 #include "mqtest.h"
 
-static void parse_memory(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nlattr *tb[MQ_A_MODULE_MAX + 1];
-
-	need(!genlmsg_parse((struct nlmsghdr *)nlh, 0, tb, MQ_A_MODULE_MAX, NULL));
-	need(tb[MQ_A_MODULE_MEMORY]);
-	*(uint64_t *)arg = nla_get_u64(tb[MQ_A_MODULE_MEMORY]);
-}
-
-/* Ring memory of the whole module. */
-static uint64_t memory(void)
-{
-	uint64_t bytes = 0;
-
-	need_eq(nl_call(nl_request(MQ_CMD_MODULE_GET, 0), parse_memory, &bytes), 0);
-	return bytes;
-}
-
-/* The same once what was deleted before is gone: it goes after a grace period. */
-static uint64_t settled(void)
-{
-	uint64_t was, is = memory();
-
-	do {
-		was = is;
-		sleep_ms(500);
-		is = memory();
-	} while (is != was);
-	return is;
-}
-
 /* --- calls in flight ------------------------------------------------------- */
 
 struct call {
@@ -212,7 +181,7 @@ TEST(drain, "after the deletion reads drain, writes and everything new fail with
 	int r = topic_open(t, "", O_RDONLY), w = topic_open(t, "", O_WRONLY);
 	int rec = topic_open(t, "+format=record", O_RDWR);
 	struct pollfd p = { .fd = r, .events = POLLIN };
-	uint64_t before = settled();
+	uint64_t before = module_settled().memory;
 	struct stat st;
 	char buf[64], path[256];
 
@@ -242,7 +211,7 @@ TEST(drain, "after the deletion reads drain, writes and everything new fail with
 	/* A file reopened through /proc is a new open. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", r);
 	expect_err(open(path, O_RDONLY), ENODEV);
-	expect(memory() >= before);
+	expect(module_state().memory >= before);
 	close(r);
 	close(w);
 	close(rec);
@@ -250,25 +219,25 @@ TEST(drain, "after the deletion reads drain, writes and everything new fail with
 
 TEST(memory_goes, "the memory goes with the last file, not before")
 {
-	uint64_t before = settled(), with;
+	uint64_t before = module_settled().memory, with;
 	const char *t = topic_new(.ring_bytes = 1 << 20, .persistent = 1);
 	int a = topic_open(t, "", O_RDONLY), b = topic_open(t, "", O_RDONLY), path;
 	struct topic_info info;
 
 	path = open(topic_path(t, ""), O_PATH);
 	need(path >= 0);
-	with = memory();
+	with = module_state().memory;
 	expect(with > before);
 	need_eq(topic_del(t), 0);
 	close(a);
 	sleep_ms(100);
-	expect_eq(memory(), with);
+	expect_eq(module_state().memory, with);
 	close(b);
 	sleep_ms(100);
 	/* The inode is still there. */
-	expect_eq(memory(), with);
+	expect_eq(module_state().memory, with);
 	close(path);
-	wait_until(memory() == before, SOON);
+	wait_until(module_state().memory == before, SOON);
 	expect_eq(topic_get(t, &info), -ENOENT);
 }
 
@@ -308,7 +277,7 @@ TEST(successor, "a new topic of the name is there at once, and another one")
 
 TEST(pages, "pages in a pipe outlive their topic, its files and its memory")
 {
-	uint64_t before = settled();
+	uint64_t before = module_settled().memory;
 	const char *t = topic_new(.ring_bytes = 65536);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY);
 	static char out[8192], in[8192];
@@ -321,7 +290,7 @@ TEST(pages, "pages in a pipe outlive their topic, its files and its memory")
 	close(r);
 	close(w);
 	need_eq(topic_del(t), 0);
-	wait_until(memory() == before, SOON);
+	wait_until(module_state().memory == before, SOON);
 	/* Others use the memory meanwhile. */
 	t = topic_new(.ring_bytes = 65536);
 	w = topic_open(t, "", O_WRONLY);
@@ -413,7 +382,7 @@ TEST_LIMIT(open_delete, "open, read, write, stat, chmod against delete and re-cr
 {
 	struct race *race = shared_alloc(sizeof(*race));
 	void (*who[])(void *) = { race_reader, race_partition, race_writer, race_stat };
-	uint64_t before = settled(), end;
+	uint64_t before = module_settled().memory, end;
 	unsigned int rounds = 0;
 	pid_t pids[4];
 
@@ -437,7 +406,7 @@ TEST_LIMIT(open_delete, "open, read, write, stat, chmod against delete and re-cr
 	     race->refused, race->dead);
 	expect(race->opened > 500);
 	expect(race->dead > 20);
-	wait_until(memory() == before, SOON);
+	wait_until(module_state().memory == before, SOON);
 }
 
 static void deleter(void *arg)
@@ -484,7 +453,7 @@ TEST_LIMIT(fight, "two that create, one that deletes, one that adds partitions",
 {
 	struct race *race = shared_alloc(sizeof(*race));
 	void (*who[])(void *) = { creator, creator, deleter, grower };
-	uint64_t before = settled();
+	uint64_t before = module_settled().memory;
 	pid_t pids[4];
 	int left;
 
@@ -499,7 +468,7 @@ TEST_LIMIT(fight, "two that create, one that deletes, one that adds partitions",
 	expect(left == 0 || left == -ENOENT);
 	note("%u created, %u deleted, %u grown", race->opened, race->dead, race->refused);
 	expect_eq(race->opened, race->dead + (left == 0));
-	wait_until(memory() == before, SOON);
+	wait_until(module_state().memory == before, SOON);
 }
 
 /* --- framing against open ---------------------------------------------------- */
