@@ -10,7 +10,6 @@
 
 sources=$KSELFTEST_DIR/lang
 built=$KSELFTEST_DIR/../build/lang
-helpers=$KSELFTEST_DIR/../build/selftests/helpers
 languages=${MQ_LANGUAGES-sh c python go rust java node}
 trace=
 tmp
@@ -33,25 +32,8 @@ example() {
 	LC_ALL=C.UTF-8 exec timeout -k 10 $((60 * ${MQ_PATIENCE:-1})) $trace "$@"
 }
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
 has_reader() { [ "$(stat_of "$1" readers)" = 1 ]; }
 has_bytes() { [ "$(stat -c %s "$1")" -ge "$2" ]; }
-listens() { ss -Hltn "sport = :$1" | grep -q .; }
-
-# receive PORT: a receiver into file "received"
-receive() {
-	rm -f received
-	background "$helpers/sink" -o received "$1" >sink.out
-	sink=$!
-	wait_for 10 listens "$1" || note "nobody listens on port $1"
-}
-
-# arrived NAME FILE: the receiver ends, and has all
-arrived() {
-	wait $sink
-	is $? 0 "$1: the receiver ended"
-	check "$1: it has every byte" cmp received "$2"
-}
 
 # later SECONDS: the clock is set on
 later() {
@@ -109,7 +91,7 @@ ninety seconds later" "$l: replay shows the last minute"
 	trace="strace -f -qq --seccomp-bpf -e trace=sendfile -o trace"
 	check "$l: ship up to the end" example "$l" ship "$s+until=end" 127.0.0.1 $port
 	trace=
-	arrived "$l: ship" in
+	received "$l: ship" in
 	sent=$(awk '/sendfile.*= [0-9]+$/ { sum += $NF } END { print sum + 0 }' trace)
 	case $l in
 	sh|node)
@@ -135,7 +117,7 @@ ninety seconds later" "$l: replay shows the last minute"
 		is $status 1 "$l: ship failed"
 		like "$(cat ship.err)" '[Nn]o such device' "$l: it says why" ;;
 	esac
-	arrived "$l: ship without an end" all
+	received "$l: ship without an end" all
 	port=$((port + 1))
 done
 

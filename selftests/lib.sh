@@ -159,6 +159,30 @@ mq_all() {
 	limit 60 cat "$MQ/$1+until=end"
 }
 
+# stat_of TOPIC COLUMN,...: its counters, as plain numbers.
+stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
+
+# id_of TOPIC: its id.
+id_of() { mqctl topic show "$1" --raw --noheadings -o id | awk '{ print $NF }'; }
+
+# listens PORT: somebody accepts TCP connections there.
+listens() { ss -Hltn "sport = :$1" | grep -q .; }
+
+# receive PORT: a TCP receiver, $sink, into file "received" in the current folder.
+receive() {
+	rm -f received
+	background "$KSELFTEST_DIR/../build/selftests/helpers/sink" -o received "$1" >sink.out
+	sink=$!
+	wait_for 10 listens "$1" || note "nobody listens on port $1"
+}
+
+# received NAME FILE: the receiver ends, and has what FILE has.
+received() {
+	wait "$sink"
+	is $? 0 "$1: the receiver ended"
+	check "$1: it has every byte" cmp received "$2"
+}
+
 # unpacked PACKAGE: puts the folder where tools/deps unpacked it in $lib_unpacked.
 unpacked() {
 	lib_unpacked=$KSELFTEST_DIR/../build/deb/$1

@@ -11,8 +11,6 @@ cd "$lib_tmp" || exit 1
 seq -f 'line %05g of the file' 1 2000 >in
 lines=2000
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-
 mk_topic m				# messages
 mk_topic l --framing line
 sed 50q in | while read -r line; do

@@ -14,9 +14,6 @@ cd "$lib_tmp" || exit 1
 mkdir www
 export URL=http://127.0.0.1:7311
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-listens() { ss -Hltn "sport = :$1" | grep -q .; }
-
 cat >conf <<END
 daemon off;
 user root;

@@ -10,8 +10,6 @@
 tmp
 cd "$lib_tmp" || exit 1
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-
 # job ENGINE TOPIC OPTION...
 job() {
 	engine=$1 topic=$2

@@ -12,7 +12,6 @@ rounds=25	# of two processes, for each framing
 tmp
 cd "$lib_tmp" || exit 1
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
 # What the producer ID was told is written; 0 if it died before it began.
 acked() { [ ! -s "ack.$1" ] || od -An -tu8 "ack.$1" | tr -d ' '; }
 has_acked() { [ "$(acked "$1")" -gt 0 ]; }

@@ -11,7 +11,6 @@ tmp
 cd "$lib_tmp" || exit 1
 seq -f 'line %04g of a script' 1 1000 >in
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
 text() { mq_all "$1" | sed -E 's/^<13>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} app: //'; }
 
 # Also with --no-act it wants the system's socket to be there.

@@ -12,24 +12,6 @@ cd "$lib_tmp" || exit 1
 helpers=$KSELFTEST_DIR/../build/selftests/helpers
 awk 'BEGIN { for (i = 1; i <= 20000; i++) print i, "some text to be shipped" }' >in
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-listens() { ss -Hltn "sport = :$1" | grep -q .; }
-
-# receive PORT: a receiver into file "received"
-receive() {
-	rm -f received
-	background "$helpers/sink" -o received "$1" >sink.out
-	sink=$!
-	wait_for 10 listens "$1" || note "nobody listens on port $1"
-}
-
-# arrived NAME: the receiver ends, and has all
-arrived() {
-	wait $sink
-	is $? 0 "$1: the receiver ended"
-	check "$1: it has every byte" cmp received in
-}
-
 mk_topic l --framing line
 cat in >"$MQ/$l"
 is "$(stat_of "$l" messages-in)" 20000 "20000 lines are there"
@@ -40,18 +22,17 @@ for method in sendfile splice copy; do
 		# shellcheck disable=SC2086 # no option is no word
 		check "ship by $method $mode ends at until=end" limit 30 \
 			"$helpers/ship" -m $method $mode "$MQ/$l+until=end" 127.0.0.1:7101
-		arrived "ship by $method $mode"
+		received "ship by $method $mode" in
 	done
 done
 
 receive 7102
 check "socat from a topic" limit 30 socat -u "OPEN:$MQ/$l+until=end,rdonly" TCP:127.0.0.1:7102
-arrived "socat from a topic"
+received "socat from a topic" in
 receive 7102
 check "socat from a topic as its stdin" \
 	sh -c 'timeout 30 socat -u STDIN TCP:127.0.0.1:7102 <"$1"' - "$MQ/$l+until=end"
-arrived "socat from stdin"
-
+received "socat from stdin" in
 mk_topic s --framing line
 background socat -u TCP-LISTEN:7103,bind=127.0.0.1,reuseaddr "OPEN:$MQ/$s,wronly"
 pid=$!
@@ -64,8 +45,7 @@ is "$(stat_of "$s" messages-in)" 20000 "socat into a topic: lines are messages"
 
 receive 7104
 check "nc -N from a topic" sh -c 'timeout 30 nc -N 127.0.0.1 7104 <"$1"' - "$MQ/$l+until=end"
-arrived "nc from a topic"
-
+received "nc from a topic" in
 mk_topic n --framing line
 nc -l 127.0.0.1 7105 >"$MQ/$n" &
 pid=$!
@@ -91,6 +71,5 @@ check "delete the topic" mqctl topic del "$f"
 wait $ship
 is $? 0 "the shipper ended with the topic"
 like "$(cat ship.out)" 'lost=0 .*end="topic deleted"' "it lost nothing and says why it ended"
-arrived "a followed topic"
-
+received "a followed topic" in
 finish

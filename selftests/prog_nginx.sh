@@ -13,9 +13,6 @@ tmp
 chmod 755 "$lib_tmp"
 cd "$lib_tmp" || exit 1
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-listens() { ss -Hltn "sport = :$1" | grep -q .; }
-
 mk_topic direct --framing line
 mk_topic buffered --framing line
 cat >conf <<END

@@ -20,7 +20,6 @@ cd "$lib_tmp" || exit 1
 for name in app web audit; do
 	note_topic $name
 done
-listens() { ss -Hltn "sport = :$1" | grep -q .; }
 
 # --- rsyslog into a topic ---------------------------------------------------------
 cat >rsyslog.conf <<'END'

@@ -16,8 +16,6 @@ cd "$lib_tmp" || exit 1
 lines=2000
 seq -f 'line %05g of a service' 1 $lines >in
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-
 # start CONF: rsyslogd in $rsyslog, its messages in out.
 start() {
 	background "$rsyslogd" -n -f "$1" -i "$lib_tmp/pid" >>out 2>&1

@@ -9,8 +9,6 @@
 tmp
 cd "$lib_tmp" || exit 1
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-
 for shell in dash bash; do
 	mk_topic t
 	export T=$MQ/$t

@@ -35,10 +35,7 @@ check "the consumer gets them when it goes on" wait_for 20 all_there
 mk_topic l --framing line
 seq 1 5000 >in
 cat in >"$MQ/$l"
-background "$helpers/sink" -o received 7201 >sink.out
-sink=$!
-listens() { grep -q port sink.out; }
-wait_for 10 listens
+receive 7201
 check "a shipper under strace" limit 60 strace -o trace \
 	"$helpers/ship" "$MQ/$l+until=end" 127.0.0.1:7201
 wait $sink

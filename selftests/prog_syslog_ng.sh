@@ -14,8 +14,6 @@ seq -f 'line %05g of a service' 1 3000 >first
 seq -f 'line %05g, written later' 1 2000 >later
 cat first later >want
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-
 mk_topic app --framing line
 mk_topic copy --framing line
 cat >conf <<END

@@ -9,7 +9,6 @@
 tmp
 cd "$lib_tmp" || exit 1
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
 has_read() { [ "$(stat_of "$1" messages-out)" = "$2" ]; }
 has_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 

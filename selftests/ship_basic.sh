@@ -10,9 +10,6 @@
 tmp
 cd "$lib_tmp" || exit 1
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-id_of() { mqctl topic show "$1" --raw --noheadings -o id | awk '{ print $NF }'; }
-listens() { ss -Hltn "sport = :$1" | grep -q .; }
 lines() { seq -f "line %.0f of $1" "$2" "$3"; }
 
 receiver() {	# PORT DIR

@@ -11,8 +11,6 @@ tmp
 cd "$lib_tmp" || exit 1
 mkdir d full
 
-id_of() { mqctl topic show "$1" --raw --noheadings -o id | awk '{ print $NF }'; }
-listens() { ss -Hltn "sport = :$1" | grep -q .; }
 says() { grep -q "$2" "$1"; }
 # From its lowest position on; a topic here is called s<pid>-<n>.
 all_of() { find "$1" -name "$t-*.log" | sort -t- -k4n | xargs cat; }

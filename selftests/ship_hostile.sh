@@ -10,9 +10,6 @@ tmp
 cd "$lib_tmp" || exit 1
 mkdir d
 
-id_of() { mqctl topic show "$1" --raw --noheadings -o id | awk '{ print $NF }'; }
-listens() { ss -Hltn "sport = :$1" | grep -q .; }
-
 background mqctl receive 127.0.0.1:7401 d 2>receive.err
 receiver=$!
 wait_for 20 listens 7401

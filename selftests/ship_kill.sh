@@ -12,9 +12,6 @@ helpers=$KSELFTEST_DIR/../build/selftests/helpers
 tmp
 cd "$lib_tmp" || exit 1
 
-stat_of() { mqctl stat "$1" --raw --noheadings --numeric --columns "$2"; }
-id_of() { mqctl topic show "$1" --raw --noheadings -o id | awk '{ print $NF }'; }
-listens() { ss -Hltn "sport = :$1" | grep -q .; }
 has_readers() { [ "$(stat_of "$1" readers)" -ge "$2" ]; }
 receiver() { # a new one
 	mqctl receive 127.0.0.1:7301 d 2>>receive.err &
@@ -25,6 +22,14 @@ sender() { # PORT
 	mqctl ship "$t" "127.0.0.1:$1" 2>>ship.err &
 	sender=$!
 	lib_pids="$lib_pids $sender"
+}
+load() { # READERS: what is written goes to "ref", too; the writer begins when so many read
+	cat "$MQ/$t" >ref &
+	follower=$!
+	wait_for 20 has_readers "$t" "$1"
+	"$helpers/tally" -w 500 "$MQ/$t" w ack.w &
+	writer=$!
+	lib_pids="$lib_pids $follower $writer"
 }
 shot=0
 shoot() { # PID: kill -9, which must find it alive
@@ -83,13 +88,7 @@ receiver
 wait_for 20 listens 7301
 sender 7302
 wait_for 20 has_readers "$t" 2
-cat "$MQ/$t" >ref &
-follower=$!
-lib_pids="$lib_pids $follower"
-wait_for 20 has_readers "$t" 3
-"$helpers/tally" -w 500 "$MQ/$t" w ack.w &
-writer=$!
-lib_pids="$lib_pids $writer"
+load 3
 all_cut() { grep -q cut=100 cut.out; }
 check "100 connections are cut" wait_for 100 all_cut
 for ((i = 0; i < 100; i++)); do
@@ -120,13 +119,7 @@ mkdir d
 shoot "$receiver"
 receiver
 mk_topic t --framing line --ring-bytes 16K --hold readers --overflow block
-cat "$MQ/$t" >ref &
-follower=$!
-lib_pids="$lib_pids $follower"
-wait_for 20 has_readers "$t" 1
-"$helpers/tally" -w 500 "$MQ/$t" w ack.w &
-writer=$!
-lib_pids="$lib_pids $writer"
+load 1
 : >receive.err
 sender 7301
 shot=0

@@ -13,19 +13,6 @@ for t in orders small lines keep kept gone many; do
 done
 tmp
 
-# shellcheck disable=SC2317 # called by the transcripts
-# Prints what a JSON table holds, to show that it is JSON and what is in it.
-json() {
-	python3 -c 'import json, sys
-d = json.load(sys.stdin)
-'"$1"
-}
-
-# shellcheck disable=SC2317
-as_nobody() {
-	setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"
-}
-
 note "topics: add, show, list, set, del"
 transcript <<'END'
 $ mqctl topic list --noheadings

@@ -22,11 +22,6 @@ rows = [json.loads(line) for line in sys.stdin]
 '"$1"
 }
 
-# shellcheck disable=SC2317
-as_nobody() {
-	setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"
-}
-
 note "produce and consume"
 transcript <<'END'
 $ mqctl topic add msgs --partitions 3

@@ -14,14 +14,6 @@ done
 tmp
 
 # shellcheck disable=SC2317 # called by the transcripts
-# Prints what JSON holds: PROGRAM sees it as d.
-json() {
-	python3 -c 'import json, sys
-d = json.load(sys.stdin)
-'"$1"
-}
-
-# shellcheck disable=SC2317 # called by the transcripts
 # Numbers of processes and times differ from run to run.
 masked() {
 	sed -E "s/\b($stuck|$late|$writer)\b/PID/g; s/for [0-9]+\.[0-9]s/for TIME/"

@@ -20,6 +20,17 @@ mask() {
 		s/"pid":[0-9]+/"pid":PID/g'
 }
 
+# json PROGRAM: what PROGRAM prints of JSON, which it sees as d; so it is JSON.
+json() {
+	python3 -c 'import json, sys
+d = json.load(sys.stdin)
+'"$1"
+}
+
+as_nobody() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"
+}
+
 transcript_step() {
 	[ -n "$tr_command" ] || return
 	tr_got=$( (eval "$tr_command") 2>&1 </dev/null)
