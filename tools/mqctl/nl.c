@@ -285,6 +285,31 @@ void answers_free(struct answers *answers)
 	*answers = (struct answers) { 0 };
 }
 
+bool answers_ask(struct answers *answers, const struct attr_set *set, int cmd, int flags,
+		 const char *topic)
+{
+	struct request req;
+	bool ok;
+
+	request_init(&req, set, cmd, flags);
+	if (topic)
+		request_put_name(&req, set->attrs[0].type, topic);
+	req.answer = answers_add;
+	req.ctx = answers;
+	ok = request_send(&req);
+	request_free(&req);
+	return ok;
+}
+
+void answer_parse(const struct attr_set *set, struct nlmsghdr *nlh, struct nlattr **tb,
+		  struct nlattr **stats)
+{
+	int err = attr_parse(set, nlh, tb, stats);
+
+	if (err)
+		die("an answer that cannot be read: %s", nl_geterror(err));
+}
+
 struct nl_sock *events_open(void)
 {
 	struct nl_sock *sk = socket_open();

@@ -39,6 +39,15 @@ struct answers {
 
 int answers_add(struct nlmsghdr *nlh, void *answers);
 void answers_free(struct answers *answers);
+/*
+ * What @cmd answers about @topic, or (NULL) about all; false: refused, and said. The
+ * first attribute of each set is the topic's name.
+ */
+bool answers_ask(struct answers *answers, const struct attr_set *set, int cmd, int flags,
+		 const char *topic);
+/* An answer's attributes, the counters among them if @stats; dies if it cannot be read. */
+void answer_parse(const struct attr_set *set, struct nlmsghdr *nlh, struct nlattr **tb,
+		  struct nlattr **stats);
 
 struct command;
 struct table_opts;

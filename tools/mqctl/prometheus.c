@@ -77,14 +77,6 @@ struct sample {
 	struct nlattr *stats[ATTR_TYPE_MAX];
 };
 
-static void parse(const struct attr_set *set, struct nlmsghdr *nlh, struct sample *sample)
-{
-	int err = attr_parse(set, nlh, sample->tb, sample->stats);
-
-	if (err)
-		die("an answer that cannot be read: %s", nl_geterror(err));
-}
-
 /* One family: @attr of each answer, among its counters or not. */
 static void print_series(const struct attr_set *set, const struct answers *answers,
 			 const struct attr *attr, bool counter, bool gauge)
@@ -98,7 +90,7 @@ static void print_series(const struct attr_set *set, const struct answers *answe
 	for (size_t i = 0; i < answers->count; i++) {
 		const struct nlattr *nla;
 
-		parse(set, answers->msgs[i], &sample);
+		answer_parse(set, answers->msgs[i], sample.tb, sample.stats);
 		nla = (counter ? sample.stats : sample.tb)[attr->type];
 		if (!nla)
 			continue;
@@ -137,7 +129,7 @@ static void print_distance(const struct answers *answers, const struct attr *wha
 
 	print_family("partition", what, "", "gauge");
 	for (size_t i = 0; i < answers->count; i++) {
-		parse(&partition_attrs, answers->msgs[i], &s);
+		answer_parse(&partition_attrs, answers->msgs[i], s.tb, s.stats);
 		if (!s.tb[from] || !s.tb[to])
 			continue;
 		print_name("partition", what, "");
@@ -174,16 +166,11 @@ static bool print_module(void)
 	static const struct attr info = { .name = "info", .help = "the module's version" };
 	struct answers answers = { 0 };
 	struct sample sample;
-	struct request req;
-	bool ok;
+	bool ok = answers_ask(&answers, &module_attrs, MQ_CMD_MODULE_GET, 0, NULL) &&
+		  answers.count;
 
-	request_init(&req, &module_attrs, MQ_CMD_MODULE_GET, 0);
-	req.answer = answers_add;
-	req.ctx = &answers;
-	ok = request_send(&req) && answers.count;
-	request_free(&req);
 	if (ok) {
-		parse(&module_attrs, answers.msgs[0], &sample);
+		answer_parse(&module_attrs, answers.msgs[0], sample.tb, sample.stats);
 		print_family("module", &info, "", "gauge");
 		fputs("mq_module_info{version=\"", stdout);
 		print_escaped(nla_get_string(sample.tb[MQ_A_MODULE_VERSION]));

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "mqctl.h"
@@ -113,18 +112,10 @@ static void on_tick(uv_timer_t *timer)
 	rx_check_deadlines(timer->data);
 }
 
-static void on_stop(uv_signal_t *handle, int signum)
-{
-	(void)signum;
-	uv_stop(handle->loop);
-}
-
 static int receive_run(const struct command *cmd, int argc, char **argv)
 {
-	static uv_signal_t signals[2];
 	static struct receiver rx;
 	struct ship_address address;
-	struct rlimit files;
 	uv_timer_t tick;
 	const char *why;
 	int first;
@@ -135,18 +126,10 @@ static int receive_run(const struct command *cmd, int argc, char **argv)
 		usage_error(cmd, "%s: %s", argv[first], why);
 	rx.dir = open_dir(argv[first + 1]);
 	rx.buffer = malloc(RX_BUFFER);
-	if (!rx.buffer || uv_loop_init(&rx.loop))
+	if (!rx.buffer)
 		die("out of memory");
 	/* A file a partition. */
-	if (!getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	signal(SIGPIPE, SIG_IGN);
-	for (int i = 0; i < 2; i++) {
-		uv_signal_init(&rx.loop, &signals[i]);
-		uv_signal_start(&signals[i], on_stop, i ? SIGINT : SIGTERM);
-	}
+	ship_loop_init(&rx.loop);
 	uv_timer_init(&rx.loop, &rx.flush);
 	rx.flush.data = &rx;
 	uv_timer_init(&rx.loop, &tick);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* mqctl ship: brings topics to a receiver on another machine. */
 #define _GNU_SOURCE
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "ship.h"
 
@@ -76,12 +74,6 @@ static void on_tick(uv_timer_t *timer)
 		    (unsigned int)(ship->timeout / 1000));
 }
 
-static void on_stop(uv_signal_t *handle, int signum)
-{
-	(void)signum;
-	uv_stop(handle->loop);
-}
-
 static void take_topics(struct ship *ship, char **argv)
 {
 	ship->topics = calloc(ship->topics_n, sizeof(*ship->topics));
@@ -105,9 +97,7 @@ static void take_topics(struct ship *ship, char **argv)
 
 static int ship_run(const struct command *cmd, int argc, char **argv)
 {
-	static uv_signal_t signals[2];
 	static struct ship ship;
-	struct rlimit files;
 	uv_timer_t tick;
 	const char *why;
 	int first;
@@ -123,18 +113,8 @@ static int ship_run(const struct command *cmd, int argc, char **argv)
 		usage_error(cmd, "--raw cannot keep several topics apart");
 	take_topics(&ship, argv + first);
 
-	if (uv_loop_init(&ship.loop))
-		die("out of memory");
 	/* Two files a partition. */
-	if (!getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	signal(SIGPIPE, SIG_IGN);
-	for (int i = 0; i < 2; i++) {
-		uv_signal_init(&ship.loop, &signals[i]);
-		uv_signal_start(&signals[i], on_stop, i ? SIGINT : SIGTERM);
-	}
+	ship_loop_init(&ship.loop);
 	TAILQ_INIT(&ship.queue);
 	for (unsigned int i = 0; i < ship.topics_n; i++) {
 		set_context("ship %s", argv[first + i]);

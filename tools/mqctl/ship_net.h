@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Addresses and sockets of mqctl ship and receive. */
+/* Addresses, sockets and the event loop of mqctl ship and receive. */
 #ifndef MQCTL_SHIP_NET_H
 #define MQCTL_SHIP_NET_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include <uv.h>
 
 #define SHIP_ADDRESS_MAX	300
 
@@ -15,6 +17,8 @@ struct ship_address {
 
 /* HOST:PORT, [ADDRESS]:PORT or, unless @need_host, PORT; NULL, or what is wrong. */
 const char *ship_parse_address(const char *text, bool need_host, struct ship_address *address);
+/* ship_loop.c: a loop that SIGTERM and SIGINT end, once a process; as many files as it may have. */
+void ship_loop_init(uv_loop_t *loop);
 /* No waiting for more to send; a peer that is gone without a word is found out. */
 void ship_set_up_socket(int fd);
 /* "ADDRESS:PORT" of the other end, in SHIP_ADDRESS_MAX bytes. */

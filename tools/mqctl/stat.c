@@ -28,12 +28,9 @@ static void print_partitions(const struct command *cmd, const struct table_opts 
 {
 	struct nlattr *tb[ATTR_TYPE_MAX], *stats[ATTR_TYPE_MAX];
 	struct table *table = table_new(cmd, opts, "partitions", &partition_attrs, ATTR_STAT);
-	int err;
 
 	for (size_t i = 0; i < answers->count; i++) {
-		err = attr_parse(&partition_attrs, answers->msgs[i], tb, stats);
-		if (err)
-			die("an answer that cannot be read: %s", nl_geterror(err));
+		answer_parse(&partition_attrs, answers->msgs[i], tb, stats);
 		table_add(table, tb, stats);
 	}
 	table_print(table);

@@ -101,11 +101,9 @@ static int topic_set(const struct command *cmd, int argc, char **argv)
 
 void topic_answer(struct nlmsghdr *nlh, struct nlattr **tb, struct nlattr **stats)
 {
-	int err = attr_parse(&topic_attrs, nlh, tb, stats);
-
-	if (err || !tb[MQ_A_TOPIC_NAME])
-		die("an answer that cannot be read: %s",
-		    err ? nl_geterror(err) : "it names no topic");
+	answer_parse(&topic_attrs, nlh, tb, stats);
+	if (!tb[MQ_A_TOPIC_NAME])
+		die("an answer that cannot be read: it names no topic");
 }
 
 static int topic_show(const struct command *cmd, int argc, char **argv)
@@ -114,21 +112,15 @@ static int topic_show(const struct command *cmd, int argc, char **argv)
 	int first = parse_operands(cmd, argc, argv, topic_option, &args, 1, 1);
 	struct nlattr *tb[ATTR_TYPE_MAX], *stats[ATTR_TYPE_MAX];
 	struct answers answers = { 0 };
-	struct request req;
 	bool ok;
 
 	set_context("topic show %s", argv[first]);
-	request_init(&req, &topic_attrs, MQ_CMD_TOPIC_GET, 0);
-	request_put_name(&req, MQ_A_TOPIC_NAME, argv[first]);
-	req.answer = answers_add;
-	req.ctx = &answers;
-	ok = request_send(&req);
+	ok = answers_ask(&answers, &topic_attrs, MQ_CMD_TOPIC_GET, 0, argv[first]);
 	if (ok && answers.count) {
 		topic_answer(answers.msgs[0], tb, stats);
 		table_print_vertical(cmd, &args.table, "topics", &topic_attrs, tb, stats);
 	}
 	answers_free(&answers);
-	request_free(&req);
 	return ok ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -144,17 +136,8 @@ static int by_name(const void *a, const void *b)
 
 bool ask_topics(const struct topic_ref *ref, struct answers *answers)
 {
-	struct request req;
-	bool ok;
-
-	request_init(&req, &topic_attrs, MQ_CMD_TOPIC_GET, ref ? 0 : NLM_F_DUMP);
-	if (ref)
-		request_put_name(&req, MQ_A_TOPIC_NAME, ref->name);
-	req.answer = answers_add;
-	req.ctx = answers;
-	ok = request_send(&req);
-	request_free(&req);
-	return ok;
+	return answers_ask(answers, &topic_attrs, MQ_CMD_TOPIC_GET, ref ? 0 : NLM_F_DUMP,
+			   ref ? ref->name : NULL);
 }
 
 void answers_sort(struct answers *answers)

@@ -19,8 +19,6 @@ static int version_run(const struct command *cmd, int argc, char **argv)
 	struct nlattr *tb[ATTR_TYPE_MAX];
 	struct answers answers = { 0 };
 	struct table_opts table = { 0 };
-	struct request req;
-	int err;
 	bool ok;
 
 	parse_operands(cmd, argc, argv, version_option, &table, 0, 0);
@@ -29,20 +27,14 @@ static int version_run(const struct command *cmd, int argc, char **argv)
 		printf("mqctl %s, interface version %d\n", MQ_VERSION, MQ_API_VERSION);
 		fflush(stdout);
 	}
-	request_init(&req, &module_attrs, MQ_CMD_MODULE_GET, 0);
-	req.answer = answers_add;
-	req.ctx = &answers;
-	ok = request_send(&req) && answers.count;
+	ok = answers_ask(&answers, &module_attrs, MQ_CMD_MODULE_GET, 0, NULL) && answers.count;
 	if (ok) {
-		err = attr_parse(&module_attrs, answers.msgs[0], tb, NULL);
-		if (err)
-			die("an answer that cannot be read: %s", nl_geterror(err));
+		answer_parse(&module_attrs, answers.msgs[0], tb, NULL);
 		if (!table.json && !table.columns)
 			puts("module mq:");
 		table_print_vertical(cmd, &table, "module", &module_attrs, tb, NULL);
 	}
 	answers_free(&answers);
-	request_free(&req);
 	return ok ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -23,32 +23,6 @@ static uint32_t u32_of(const struct nlattr *nla)
 	return nla ? nla_get_u32(nla) : 0;
 }
 
-static void parse(const struct attr_set *set, struct nlmsghdr *nlh,
-		  struct nlattr *tb[ATTR_TYPE_MAX])
-{
-	int err = attr_parse(set, nlh, tb, NULL);
-
-	if (err)
-		die("an answer that cannot be read: %s", nl_geterror(err));
-}
-
-static bool ask(const struct attr_set *set, int nl_cmd, int flags, const char *topic,
-		struct answers *answers)
-{
-	struct request req;
-	bool ok;
-
-	request_init(&req, set, nl_cmd, flags);
-	/* The first attribute of each set is the topic's name. */
-	if (topic)
-		request_put_name(&req, set->attrs[0].type, topic);
-	req.answer = answers_add;
-	req.ctx = answers;
-	ok = request_send(&req);
-	request_free(&req);
-	return ok;
-}
-
 /* --- readers ---------------------------------------------------------------- */
 
 static void readers_option(void *ctx, const struct opt *opt, const char *value, bool on)
@@ -67,8 +41,8 @@ static int by_lag(const void *a, const void *b)
 	uint64_t l, r;
 	int order;
 
-	parse(&reader_attrs, *(struct nlmsghdr *const *)a, left);
-	parse(&reader_attrs, *(struct nlmsghdr *const *)b, right);
+	answer_parse(&reader_attrs, *(struct nlmsghdr *const *)a, left, NULL);
+	answer_parse(&reader_attrs, *(struct nlmsghdr *const *)b, right, NULL);
 	order = strcmp(nla_get_string(left[MQ_A_READER_TOPIC]),
 		       nla_get_string(right[MQ_A_READER_TOPIC]));
 	l = u64_of(left[MQ_A_READER_LAG_MESSAGES]);
@@ -90,13 +64,13 @@ static int readers_run(const struct command *cmd, int argc, char **argv)
 		topic = argv[first];
 	if (topic)
 		set_context("readers %s", topic);
-	if (!ask(&reader_attrs, MQ_CMD_READER_GET, NLM_F_DUMP, topic, &answers))
+	if (!answers_ask(&answers, &reader_attrs, MQ_CMD_READER_GET, NLM_F_DUMP, topic))
 		return EXIT_FAILED;
 	table = table_new(cmd, &opts, "readers", &reader_attrs, ATTR_LIST);
 	if (answers.count)
 		qsort(answers.msgs, answers.count, sizeof(*answers.msgs), by_lag);
 	for (size_t i = 0; i < answers.count; i++) {
-		parse(&reader_attrs, answers.msgs[i], tb);
+		answer_parse(&reader_attrs, answers.msgs[i], tb, NULL);
 		table_add(table, tb, NULL);
 	}
 	table_print(table);
@@ -172,7 +146,7 @@ static void tell_readers(struct why *w, uint32_t partition, struct json_object *
 	size_t shown = 0, more = 0;
 
 	for (size_t i = 0; i < w->readers.count; i++) {
-		parse(&reader_attrs, w->readers.msgs[i], tb);
+		answer_parse(&reader_attrs, w->readers.msgs[i], tb, NULL);
 		if (!(u32_of(tb[MQ_A_READER_FLAGS]) & MQ_READER_FLAG_LIMITS))
 			continue;
 		if (tb[MQ_A_READER_PARTITION] &&
@@ -361,12 +335,13 @@ static int why_run(const struct command *cmd, int argc, char **argv)
 
 	w.topic = argv[parse_operands(cmd, argc, argv, why_option, &w, 1, 1)];
 	set_context("why %s", w.topic);
-	if (!ask(&topic_attrs, MQ_CMD_TOPIC_GET, 0, w.topic, &w.state) || !w.state.count ||
-	    !ask(&partition_attrs, MQ_CMD_PARTITION_GET, NLM_F_DUMP, w.topic, &w.parts) ||
-	    !ask(&reader_attrs, MQ_CMD_READER_GET, NLM_F_DUMP, w.topic, &w.readers) ||
-	    !ask(&waiter_attrs, MQ_CMD_WAITER_GET, NLM_F_DUMP, w.topic, &w.waiters))
+	if (!answers_ask(&w.state, &topic_attrs, MQ_CMD_TOPIC_GET, 0, w.topic) ||
+	    !w.state.count ||
+	    !answers_ask(&w.parts, &partition_attrs, MQ_CMD_PARTITION_GET, NLM_F_DUMP, w.topic) ||
+	    !answers_ask(&w.readers, &reader_attrs, MQ_CMD_READER_GET, NLM_F_DUMP, w.topic) ||
+	    !answers_ask(&w.waiters, &waiter_attrs, MQ_CMD_WAITER_GET, NLM_F_DUMP, w.topic))
 		return EXIT_FAILED;
-	parse(&topic_attrs, w.state.msgs[0], w.tb);
+	answer_parse(&topic_attrs, w.state.msgs[0], w.tb, NULL);
 	w.overflow = u32_of(w.tb[MQ_A_TOPIC_OVERFLOW]);
 	paused = w.tb[MQ_A_TOPIC_PAUSED] && nla_get_u8(w.tb[MQ_A_TOPIC_PAUSED]);
 	w.root = json_object_new_object();
@@ -376,11 +351,11 @@ static int why_run(const struct command *cmd, int argc, char **argv)
 	add_text(w.root, "topic", w.topic);
 
 	for (size_t i = 0; i < w.parts.count; i++) {
-		parse(&partition_attrs, w.parts.msgs[i], tb);
+		answer_parse(&partition_attrs, w.parts.msgs[i], tb, NULL);
 		tell_partition(&w, tb);
 	}
 	for (size_t i = 0; i < w.waiters.count; i++) {
-		parse(&waiter_attrs, w.waiters.msgs[i], tb);
+		answer_parse(&waiter_attrs, w.waiters.msgs[i], tb, NULL);
 		tell_waiter(&w, tb, !w.json && i < SHOWN);
 		more += i >= SHOWN;
 	}
