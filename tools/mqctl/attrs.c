@@ -477,14 +477,6 @@ static void words_text(const struct attr *attr, uint64_t v, char *buf, size_t si
 		snprintf(buf, size, "none");
 }
 
-static void id_text(const struct nlattr *nla, char *buf)
-{
-	const unsigned char *id = nla_data(nla);
-
-	for (int i = 0; i < MQ_TOPIC_ID_LEN; i++)
-		sprintf(buf + 2 * i, "%02x", id[i]);
-}
-
 char *attr_text(const struct attr *attr, const struct nlattr *nla, bool numeric)
 {
 	const struct passwd *pw;
@@ -497,7 +489,7 @@ char *attr_text(const struct attr *attr, const struct nlattr *nla, bool numeric)
 	if (attr->kind == ATTR_STRING)
 		return nla_strdup(nla);
 	if (attr->kind == ATTR_ID) {
-		id_text(nla, buf);
+		format_hex(nla_data(nla), MQ_TOPIC_ID_LEN, buf);
 		return strdup(buf);
 	}
 	v = number(attr, nla);

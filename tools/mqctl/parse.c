@@ -295,3 +295,10 @@ int64_t now_ns(void)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return ts.tv_sec * (int64_t)NSEC_PER_SEC + ts.tv_nsec;
 }
+
+const char *format_hex(const unsigned char *data, size_t len, char *buf)
+{
+	for (size_t i = 0; i < len; i++)
+		sprintf(buf + 2 * i, "%02x", data[i]);
+	return buf;
+}

@@ -38,6 +38,8 @@ const char *parse_topic(const char *text, struct topic_ref *ref);
 const char *format_size(uint64_t bytes, char *buf);
 const char *format_msec(uint64_t ms, char *buf);
 const char *format_time(int64_t ns, char *buf);
+/* The opposite of parse_hex(); @buf takes 2 * len + 1. */
+const char *format_hex(const unsigned char *data, size_t len, char *buf);
 
 int64_t now_ns(void);
 

@@ -29,18 +29,12 @@ struct rx_sync {
 	void *ctx;
 };
 
-static void id_text(const uint8_t *id, char *text)
-{
-	for (int i = 0; i < MQ_TOPIC_ID_LEN; i++)
-		sprintf(text + 2 * i, "%02x", id[i]);
-}
-
 /* "<topic>-<id>-", or with the partition. */
 static int prefix(const struct ship_open *who, bool numbered, char *buf, size_t size)
 {
 	char id[2 * MQ_TOPIC_ID_LEN + 1], partition[16] = "";
 
-	id_text(who->id, id);
+	format_hex(who->id, sizeof(who->id), id);
 	if (numbered)
 		snprintf(partition, sizeof(partition), "@%u", who->partition);
 	return snprintf(buf, size, "%s%s-%s-", who->name, partition, id);
