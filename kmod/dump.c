@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Netlink dumps of what topics consist of: partitions, readers, waiters.
+ * Netlink dumps of topics and of what they consist of: partitions, readers, waiters.
  *
  * They go by minor, so that they survive topics that come and go, and keep no
- * reference between two messages.
+ * reference between two messages: who starts a dump and does not read on keeps
+ * no memory of a deleted topic. They do not report that something changed
+ * meanwhile (NLM_F_DUMP_INTR): every topic there all along is shown once anyway.
  */
 #include <net/netlink.h>
 #include "dump.h"

@@ -12,7 +12,7 @@ struct sk_buff;
 
 /**
  * struct mq_dump - where a dump goes on, in netlink_callback.ctx
- * @next: number of its next partition, reader or waiter
+ * @next: number of its next partition, reader or waiter; unused for topics themselves
  * @minor: of the next topic to show
  * @one: only that topic
  * @entered: @id is that of the topic at @minor

@@ -534,46 +534,33 @@ int mq_nl_module_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
-/*
- * Dumps go by minor, so that they survive topics that come and go, and keep no
- * reference between two messages: who starts a dump and does not read on keeps
- * no memory of a deleted topic. They do not report that something changed
- * meanwhile (NLM_F_DUMP_INTR): every topic there all along is shown once anyway.
- */
 static int topic_get_start(struct netlink_callback *cb)
 {
-	struct mq_dump *dump = (struct mq_dump *)cb->ctx;
 	struct nlattr **attrs = mq_dump_attrs(cb);
 	unsigned int i;
 
-	BUILD_BUG_ON(sizeof(struct mq_dump) > sizeof(cb->ctx));
-	memset(dump, 0, sizeof(*dump));
 	for (i = 1; i <= MQ_A_TOPIC_ID; i++)
 		if (attrs[i]) {
 			NL_SET_ERR_MSG_ATTR(cb->extack, attrs[i],
 					    "a dump of topics takes no attribute");
 			return -EINVAL;
 		}
-	return 0;
+	return mq_dump_start(cb, NULL);
+}
+
+/* The topic itself: there is one of it. */
+static int dump_topic(struct sk_buff *skb, struct netlink_callback *cb, struct mq_topic *topic,
+		      u64 *next)
+{
+	cond_resched();
+	return fill_topic(skb, topic, sk_user_ns(NETLINK_CB(cb->skb).sk),
+			  NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, NLM_F_MULTI,
+			  MQ_CMD_TOPIC_GET);
 }
 
 int mq_nl_topic_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	struct mq_dump *dump = (struct mq_dump *)cb->ctx;
-	struct user_namespace *ns = sk_user_ns(NETLINK_CB(cb->skb).sk);
-	struct mq_topic *topic;
-	int err;
-
-	while ((topic = mq_topic_get_next(&dump->minor))) {
-		err = fill_topic(skb, topic, ns, NETLINK_CB(cb->skb).portid,
-				 cb->nlh->nlmsg_seq, NLM_F_MULTI, MQ_CMD_TOPIC_GET);
-		mq_topic_put(topic);
-		if (err)
-			return skb->len ?: err;
-		dump->minor++;
-		cond_resched();
-	}
-	return skb->len;
+	return mq_dump_topics(skb, cb, dump_topic);
 }
 
 static int partition_get_start(struct netlink_callback *cb)
