@@ -238,11 +238,12 @@ int mq_memo_make(struct mq_file *f)
  */
 void mq_memo_drop(struct mq_file *f)
 {
-	u64 pos = READ_ONCE(f->filp->f_pos);
 	struct mq_memo *memo = NULL;
+	u64 pos;
 
 	if (likely(!READ_ONCE(f->memo)))
 		return;
+	pos = READ_ONCE(f->filp->f_pos);
 	mutex_lock(&f->memo_lock);
 	if (f->memo && mq_cursor_load(f, &f->first).pos == pos &&
 	    (!f->memo->count || f->memo->start.pos != pos))
