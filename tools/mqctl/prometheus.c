@@ -71,12 +71,6 @@ static uint64_t number(const struct nlattr *nla)
 	       nla_len(nla) == sizeof(uint32_t) ? nla_get_u32(nla) : nla_get_u8(nla);
 }
 
-/* A message's attributes; of partitions only those of topics that were listed. */
-struct sample {
-	struct nlattr *tb[ATTR_TYPE_MAX];
-	struct nlattr *stats[ATTR_TYPE_MAX];
-};
-
 /* One family: @attr of each answer, among its counters or not. */
 static void print_series(const struct attr_set *set, const struct answers *answers,
 			 const struct attr *attr, bool counter, bool gauge)
@@ -84,22 +78,21 @@ static void print_series(const struct attr_set *set, const struct answers *answe
 	bool partition = set == &partition_attrs;
 	const char *subsystem = partition ? "partition" : "topic";
 	const char *suffix = suffix_of(attr, gauge);
-	struct sample sample;
+	struct nlattr *tb[ATTR_TYPE_MAX], *stats[ATTR_TYPE_MAX];
 
 	print_family(subsystem, attr, suffix, gauge ? "gauge" : "counter");
 	for (size_t i = 0; i < answers->count; i++) {
 		const struct nlattr *nla;
 
-		answer_parse(set, answers->msgs[i], sample.tb, sample.stats);
-		nla = (counter ? sample.stats : sample.tb)[attr->type];
+		answer_parse(set, answers->msgs[i], tb, stats);
+		nla = counter ? stats[attr->type] : tb[attr->type];
 		if (!nla)
 			continue;
 		print_name(subsystem, attr, suffix);
 		if (partition)
-			print_labels(sample.tb[MQ_A_PARTITION_TOPIC],
-				     sample.tb[MQ_A_PARTITION_INDEX]);
+			print_labels(tb[MQ_A_PARTITION_TOPIC], tb[MQ_A_PARTITION_INDEX]);
 		else
-			print_labels(sample.tb[MQ_A_TOPIC_NAME], NULL);
+			print_labels(tb[MQ_A_TOPIC_NAME], NULL);
 		printf(" %" PRIu64 "\n", number(nla));
 	}
 }
@@ -125,16 +118,16 @@ static void print_topic_series(const struct answers *answers)
 static void print_distance(const struct answers *answers, const struct attr *what,
 			   unsigned int from, unsigned int to)
 {
-	struct sample s;
+	struct nlattr *tb[ATTR_TYPE_MAX];
 
 	print_family("partition", what, "", "gauge");
 	for (size_t i = 0; i < answers->count; i++) {
-		answer_parse(&partition_attrs, answers->msgs[i], s.tb, s.stats);
-		if (!s.tb[from] || !s.tb[to])
+		answer_parse(&partition_attrs, answers->msgs[i], tb, NULL);
+		if (!tb[from] || !tb[to])
 			continue;
 		print_name("partition", what, "");
-		print_labels(s.tb[MQ_A_PARTITION_TOPIC], s.tb[MQ_A_PARTITION_INDEX]);
-		printf(" %" PRIu64 "\n", nla_get_u64(s.tb[to]) - nla_get_u64(s.tb[from]));
+		print_labels(tb[MQ_A_PARTITION_TOPIC], tb[MQ_A_PARTITION_INDEX]);
+		printf(" %" PRIu64 "\n", nla_get_u64(tb[to]) - nla_get_u64(tb[from]));
 	}
 }
 
@@ -165,25 +158,25 @@ static bool print_module(void)
 {
 	static const struct attr info = { .name = "info", .help = "the module's version" };
 	struct answers answers = { 0 };
-	struct sample sample;
+	struct nlattr *tb[ATTR_TYPE_MAX];
 	bool ok = answers_ask(&answers, &module_attrs, MQ_CMD_MODULE_GET, 0, NULL) &&
 		  answers.count;
 
 	if (ok) {
-		answer_parse(&module_attrs, answers.msgs[0], sample.tb, sample.stats);
+		answer_parse(&module_attrs, answers.msgs[0], tb, NULL);
 		print_family("module", &info, "", "gauge");
 		fputs("mq_module_info{version=\"", stdout);
-		print_escaped(nla_get_string(sample.tb[MQ_A_MODULE_VERSION]));
+		print_escaped(nla_get_string(tb[MQ_A_MODULE_VERSION]));
 		puts("\"} 1");
 	}
 	for (unsigned int i = 0; ok && i < module_attrs.count; i++) {
 		const struct attr *attr = &module_attrs.attrs[i];
 
-		if (!attr_is_number(attr) || !sample.tb[attr->type])
+		if (!attr_is_number(attr) || !tb[attr->type])
 			continue;
 		print_family("module", attr, suffix_of(attr, true), "gauge");
 		print_name("module", attr, suffix_of(attr, true));
-		printf(" %" PRIu64 "\n", number(sample.tb[attr->type]));
+		printf(" %" PRIu64 "\n", number(tb[attr->type]));
 	}
 	answers_free(&answers);
 	return ok;
