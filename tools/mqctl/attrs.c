@@ -26,7 +26,8 @@ static const char *const overflow_words[] = { "block", "reject", "drop-oldest", 
 static const char *const hold_words[] = { "readers", NULL };
 static const char *const stamp_words[] = { "uid", "cgroup", NULL };
 static const char *const feature_words[] = {
-	"splice", "line", "record", "attrs", "partitions", "hold-readers", "persistent", NULL
+	"splice", "line", "record", "attrs", "partitions", "hold-readers", "persistent", "mmap",
+	NULL
 };
 
 static const char *const reader_words[] = { "holds", "limits", "record", "skip", NULL };
