@@ -69,21 +69,18 @@ static void consume(void *arg)
 	static struct rec r[1024];
 	int64_t last = 0;
 	struct message m;
+	bool all = false;
 	int n;
 
-	for (;;) {
-		bool all = f->end;
-
-		for (int i = 0; i < PRODUCERS; i++)
-			all = all && f->got[i] == f->wrote[i];
-		if (all)
-			break;
+	while (!all) {
 		n = batch_parse(buf, read(fd, buf, sizeof(buf)), r, 1024, NULL);
 		need(n > 0);
 		for (int i = 0; i < n; i++) {
 			memcpy(&m, r[i].payload, sizeof(m));
-			if (m.id == PRODUCERS)	/* the last word */
-				continue;
+			/* The last word: no producer writes any more. */
+			all = m.id == PRODUCERS;
+			if (all)
+				break;
 			need(m.id < PRODUCERS);
 			need_eq(m.number, f->got[m.id]);
 			f->got[m.id]++;
@@ -130,7 +127,7 @@ static void flow_end(struct flow *f, pid_t *producer, pid_t reader)
 		if (producer[i])
 			expect(child_ok(producer[i], SOON));
 	}
-	need_ret(write(fd, &last, sizeof(last)), sizeof(last));	/* wakes the reader */
+	need_ret(write(fd, &last, sizeof(last)), sizeof(last));
 	expect(child_ok(reader, SOON));
 	for (int i = 0; i < PRODUCERS; i++)
 		expect_eq(f->got[i], f->wrote[i]);
