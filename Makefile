@@ -5,6 +5,8 @@
 # make deps-lang  the same, and the languages of selftests/lang
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
+# make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)
+# make test-mutants   do the tests notice a broken module?    M="NAME..." only those
 # make bench      what a message costs, in instructions   B="OPTION..." for mqbench
 # make shell      a shell in a VM with the module loaded
 # make check      static checks                      C="NAME..." only those
@@ -25,7 +27,7 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang demo test shell check bench install clean gen
+.PHONY: all module tools tests lang deps deps-lang demo test test-debug test-mutants shell check bench install clean gen
 
 # --- kernel ---------------------------------------------------------------
 
@@ -180,6 +182,15 @@ demo: all
 
 test: all lang
 	@selftests/vm-run -k $(KVER) $(T)
+
+# Built once, in ten minutes, and kept: see there.
+test-debug: deps
+	+@release=$$(tools/debug-kernel debug) && \
+		$(MAKE) --no-print-directory KVER=$$release all lang && \
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release $(T)
+
+test-mutants: all
+	@tools/mutants/run -k $(KVER) $(M)
 
 shell: all
 	tools/vm -k $(KVER) -i
