@@ -511,9 +511,9 @@ static void write_passed_on(void)
 	int pair[2], fd[2], t = rnd(TOPICS);
 
 	need_ret(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
-	snprintf(options, sizeof(options), "@%u", PRODUCERS % PARTS);
+	snprintf(options, sizeof(options), "@%d", PRODUCERS % PARTS);
 	fd[0] = topic_open(topics[t], options, O_WRONLY);
-	snprintf(options, sizeof(options), "@%u+format=record", PRODUCERS % PARTS);
+	snprintf(options, sizeof(options), "@%d+format=record", PRODUCERS % PARTS);
 	fd[1] = topic_open(topics[t], options, O_WRONLY);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
