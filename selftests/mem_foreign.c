@@ -190,7 +190,7 @@ TEST_LIMIT(quiet, "thousands of bad calls of a user leave nothing in the kernel 
 {
 	const char *t = topic_new(.mode = 0666, .ring_bytes = RING);
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	const char *probe = "mem_foreign begins";
+	const char *probe = "mem_foreign begins\n";
 	char line[8192];
 	bool seen = false;
 	ssize_t n;
