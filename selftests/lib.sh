@@ -194,6 +194,18 @@ tmp() {
 	[ -n "$lib_tmp" ] || lib_tmp=$(mktemp -d /tmp/mqtest.XXXXXX)
 }
 
+# service_manager: systemd for the units in $lib_tmp/units, as a user has one, until the
+# end; "systemctl --user" is for it. It wants a system that systemd has booted.
+service_manager() {
+	tmp
+	mkdir -p /run/systemd/system "$lib_tmp/units"
+	mkdir -m 700 "$lib_tmp/run"
+	export XDG_RUNTIME_DIR="$lib_tmp/run" SYSTEMD_UNIT_PATH="$lib_tmp/units:"
+	SYSTEMD_LOG_TARGET=console background /lib/systemd/systemd --user >"$lib_tmp/systemd.log" 2>&1
+	wait_for 60 systemctl --user show-environment ||
+		note "no service manager: $(cat "$lib_tmp/systemd.log")"
+}
+
 lib_cleanup() {
 	for lib_pid in $lib_pids; do
 		kill -9 "$lib_pid" 2>/dev/null
