@@ -87,6 +87,8 @@ static void set_modes(struct mq_file *f)
 	if (mq_file_several(f))
 		filp->f_mode &= ~FMODE_PREAD;
 	filp->f_mode |= FMODE_NOWAIT;
+	/* At open it enables nothing (open(2)); left there, fcntl() would find it set already. */
+	filp->f_flags &= ~FASYNC;
 	/* Near 2^63 VFS would refuse a buffer that reaches beyond, full or not. */
 	mq_set_unsigned_offset(filp);
 }
