@@ -325,17 +325,17 @@ static int look(const struct run *run, const struct mq_cursor *c, struct mq_plac
 static int find_next(struct run *run, const struct mq_cursor *c, struct mq_place *at,
 		     struct mq_entry *e)
 {
+	bool passed;
 	int ret;
 
-	for (;;) {
-		ret = look(run, c, at, e);
-		if (ret <= 0)
-			return ret;
-		if (!run->record && e->position + e->len <= at->pos) {
+	while ((ret = look(run, c, at, e)) > 0) {
+		passed = !run->record && e->position + e->len <= at->pos;
+		/* It was begun. */
+		if (!run->record && !passed && e->position < at->pos)
+			return 1;
+		if (passed) {
 			at->off++;
 			at->empties += !e->len;
-		} else if (!run->record && e->position < at->pos) {
-			return 1;	/* it was begun */
 		} else {
 			ret = ask(run, c, e);
 			if (ret)
@@ -347,6 +347,7 @@ static int find_next(struct run *run, const struct mq_cursor *c, struct mq_place
 		if (signal_pending(current))
 			return -ERESTARTSYS;
 	}
+	return ret;
 }
 
 /* --- reading ------------------------------------------------------------------- */

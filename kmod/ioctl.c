@@ -148,7 +148,7 @@ static long ioctl_stat(struct mq_file *f, void __user *arg)
 	long size = arg_get(&st, sizeof(st), MQ_STAT_SIZE_VER0, arg);
 	int err;
 
-	static_assert(MQ_STAT_SIZE_VER0 == offsetof(struct mq_stat, filtered_messages));
+	static_assert(offsetof(struct mq_stat, filtered_messages) == MQ_STAT_SIZE_VER0);
 	if (size < 0)
 		return size;
 	err = mq_file_stat(f, &st);

@@ -40,7 +40,7 @@ static size_t copy_out(const struct mq_ring *ring, u64 pos, size_t len, struct i
 }
 
 /* Make the caller's memory writable, outside of everything. Bytes that can be, or an error. */
-static __always_inline ssize_t fault_in(struct iov_iter *to, size_t len)
+static ssize_t fault_in(struct iov_iter *to, size_t len)
 {
 	size_t left;
 
@@ -91,8 +91,10 @@ static int read_extent(struct mq_file *f, struct mq_cursor *c, struct mq_place *
 				next->empties = b->head_empty;
 				return 0;
 			}
-			return mq_log_find_pos(log, at->off, b->head_off, end, &off) &&
-			       mq_place_advance(log, next, off, end) ? 0 : -ENOBUFS;
+			/* Short of it, at an end that until= set. */
+			if (!mq_log_find_pos(log, at->off, b->head_off, end, &off))
+				return -ENOBUFS;
+			return mq_place_advance(log, next, off, end) ? 0 : -ENOBUFS;
 		}
 		if (!mq_log_find_pos(log, at->off, b->head_off, at->pos + want, &off) ||
 		    !mq_log_entry(log, off, &e))
@@ -109,8 +111,8 @@ static int read_extent(struct mq_file *f, struct mq_cursor *c, struct mq_place *
 }
 
 /* Bytes read; 0 at the end; -ENOBUFS if the place is no longer retained. */
-static __always_inline ssize_t read_plain(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
-			  struct iov_iter *to)
+static __always_inline ssize_t read_plain(struct mq_file *f, struct mq_cursor *c,
+					  struct mq_place *at, struct iov_iter *to)
 {
 	const struct mq_log *log = &c->part->log;
 	size_t want = iov_iter_count(to);
