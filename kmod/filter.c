@@ -47,7 +47,7 @@ static void program_put(struct mq_program *program)
 	if (!program || !refcount_dec_and_test(&program->ref))
 		return;
 	bpf_prog_destroy(program->prog);
-	kfree_skb(program->skb);
+	consume_skb(program->skb);
 	kvfree(program->entries);
 	kfree(program);
 }
@@ -77,7 +77,7 @@ static void run_end(struct run *run)
 
 	/* Another read may have left its own there. */
 	if (run->skb && cmpxchg(&program->skb, NULL, run->skb))
-		kfree_skb(run->skb);
+		consume_skb(run->skb);
 	if (run->entries && cmpxchg(&program->entries, NULL, run->entries))
 		kvfree(run->entries);
 	program_put(program);
@@ -201,7 +201,7 @@ static struct sk_buff *packet(struct run *run, size_t len)
 		if (skb_tailroom(skb) >= len)
 			return skb;
 		run->skb = NULL;
-		kfree_skb(skb);
+		consume_skb(skb);
 	}
 	skb = alloc_skb(clamp_t(size_t, roundup_pow_of_two(len), PACKET_MIN, PACKET_MAX),
 			GFP_KERNEL_ACCOUNT);
@@ -344,7 +344,8 @@ static int find_next(struct run *run, const struct mq_cursor *c, struct mq_place
 			run->passed_over++;
 		}
 		cond_resched();
-		if (signal_pending(current))
+		/* Not signal_pending(): to io_uring its own task work is no interruption. */
+		if (task_sigpending(current))
 			return -ERESTARTSYS;
 	}
 	return ret;
