@@ -111,8 +111,8 @@ static int read_extent(struct mq_file *f, struct mq_cursor *c, struct mq_place *
 }
 
 /* Bytes read; 0 at the end; -ENOBUFS if the place is no longer retained. */
-static __always_inline ssize_t read_plain(struct mq_file *f, struct mq_cursor *c,
-					  struct mq_place *at, struct iov_iter *to)
+static ssize_t read_plain(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
+			  struct iov_iter *to)
 {
 	const struct mq_log *log = &c->part->log;
 	size_t want = iov_iter_count(to);
@@ -285,7 +285,8 @@ static bool ended(bool record, const struct mq_cursor *c, const struct mq_place 
 }
 
 /* One try on a file of one partition. -EAGAIN at the end, 0 at an end asked for by until=. */
-static ssize_t read_one(struct mq_file *f, struct kiocb *iocb, struct iov_iter *to)
+static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
+					struct iov_iter *to)
 {
 	loff_t pos = f->keeps_pos ? f->filp->f_pos : iocb->ki_pos;
 	/* Java and others read by pread at the position they keep: it cannot be told. */
