@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include "append.h"
 #include "file.h"
+#include "filter.h"
 #include "fs.h"
 #include "hold.h"
 #include "name.h"
@@ -85,6 +86,9 @@ static void set_modes(struct mq_file *f)
 	}
 	if (mq_file_several(f))
 		filp->f_mode &= ~FMODE_PREAD;
+	filp->f_mode |= FMODE_NOWAIT;
+	/* At open it enables nothing (open(2)); left there, fcntl() would find it set already. */
+	filp->f_flags &= ~FASYNC;
 	/* Near 2^63 VFS would refuse a buffer that reaches beyond, full or not. */
 	mq_set_unsigned_offset(filp);
 }
@@ -147,6 +151,7 @@ static int mq_dev_release(struct inode *inode, struct file *filp)
 	mq_file_free_cursors(f);
 	kvfree(f->line);
 	mq_scratch_free(f);
+	mq_filter_free(f);
 	mq_topic_release(f->topic, reads, writes);
 	kfree(f);
 	return 0;
@@ -216,6 +221,7 @@ static void mq_dev_fdinfo(struct seq_file *m, struct file *filp)
 	seq_printf(m, "mq-lag-bytes:\t%llu\n", st.lag_bytes);
 	seq_printf(m, "mq-lost:\t%llu\n", st.lost_messages);
 	seq_printf(m, "mq-overruns:\t%llu\n", st.overruns);
+	seq_printf(m, "mq-filtered:\t%llu\n", st.filtered_messages);
 }
 
 const struct file_operations mq_dev_fops = {
@@ -234,5 +240,6 @@ const struct file_operations mq_dev_fops = {
 	.fsync		= mq_dev_fsync,
 	.unlocked_ioctl	= mq_dev_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.fasync		= mq_dev_fasync,
 	.show_fdinfo	= mq_dev_fdinfo,
 };

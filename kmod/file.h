@@ -65,14 +65,17 @@ struct mq_memo {
  * @skip: overrun=skip
  * @mapped: it was mapped, and may still be (log's lock)
  * @keeps_pos: opened read-write: the driver keeps f_pos, VFS does not (FMODE_STREAM)
- * @lock: protects the cursors' places; innermost
+ * @special: what a read has to look at before the usual: MQ_SPECIAL_FILTER, and, in
+ *	units of MQ_SPECIAL_FORMAT, how often the format was changed (@grow)
+ * @lock: protects the cursors' places and @filter; innermost
  * @rlock: serialises readers of a read-write file; only tried under a pipe's mutex;
  *	outside of @memo_lock and of the log's lock
  * @memo_lock: protects @memo; outside of @lock
  * @first: cursor of partition @partition, or of partition 0
  * @more: cursors of further partitions, added under @grow
  * @nr: number of cursors (store-release)
- * @grow: serialises growing
+ * @grow: serialises growing, and changes of options, filter and signals; inside of
+ *	@rlock, outside of @wlock (which is only tried under it) and of the log's lock
  * @from_start: a partition added later is read from its start
  * @turn: partition that the next read of several begins with
  * @wpart: partition of writes without a key
@@ -84,6 +87,9 @@ struct mq_memo {
  * @line_len: its bytes
  * @line_size: bytes allocated
  * @scratch: memory of the last record write, for the next; taken by xchg
+ * @filter: chooses what is read, or NULL; referenced
+ * @filtered: messages that it kept back
+ * @signals: O_ASYNC's, or NULL
  */
 struct mq_file {
 	struct mq_topic *topic;
@@ -93,17 +99,18 @@ struct mq_file {
 	bool skip;
 	bool keeps_pos;
 	bool mapped;
+	u32 special;
 	u32 number;
 	struct pid *pid;
 
-	spinlock_t lock;	/* the cursors' places */
+	spinlock_t lock;	/* the cursors' places, the filter */
 	struct mutex rlock;	/* readers of a read-write file */
 	struct mutex memo_lock;	/* memo */
 	struct mq_cursor first;
 	struct xarray more;
 	unsigned int nr;
 	bool until_end;
-	struct mutex grow;	/* adding cursors */
+	struct mutex grow;	/* adding cursors; options */
 	unsigned int turn;
 	struct mq_partition *wpart;
 	u32 uid;
@@ -116,7 +123,14 @@ struct mq_file {
 	size_t line_len;
 	size_t line_size;
 	struct mq_scratch *scratch;
+
+	struct mq_program *filter;
+	atomic64_t filtered;
+	struct mq_signals *signals;
 };
+
+#define MQ_SPECIAL_FILTER	1U
+#define MQ_SPECIAL_FORMAT	2U
 
 static inline bool mq_file_nonblock(const struct file *filp)
 {
@@ -160,6 +174,7 @@ void mq_place_newest(const struct mq_log *log, struct mq_place *at);
 void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at,
 		     bool reads);
 void mq_reader_read(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
+u64 mq_hold_place(const struct mq_file *f, const struct mq_place *at);
 int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *at, bool own);
 bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at);
 int mq_memo_make(struct mq_file *f);
@@ -172,10 +187,33 @@ ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to);
 int mq_reader_wait(struct mq_file *f, struct wait_queue_entry *wait, bool *waiting);
 void mq_reader_wait_end(struct mq_file *f, struct wait_queue_entry *wait, bool waiting);
 void mq_count_out(struct mq_partition *p, u64 messages, u64 bytes);
+size_t mq_read_copy_out(const struct mq_ring *ring, u64 pos, size_t len, struct iov_iter *to);
+ssize_t mq_read_fault_in(struct iov_iter *to, size_t len);
+ssize_t mq_read_payload(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
+			struct iov_iter *to);
+ssize_t mq_read_usual(struct mq_file *f, struct kiocb *iocb, struct iov_iter *to);
+
+/* options.c */
+int mq_file_set_options(struct mq_file *f, const struct mq_options *options);
+void mq_file_get_options(struct mq_file *f, struct mq_options *options);
+void mq_file_settle_slow(struct mq_file *f);
+ssize_t mq_read_special(struct mq_file *f, struct kiocb *iocb, struct iov_iter *to,
+			u32 *special, bool own);
+
+/* The file's own position, if a call that was on its way left it in the old format's unit. */
+static inline void mq_file_settle(struct mq_file *f)
+{
+	if (unlikely(READ_ONCE(f->special) >= MQ_SPECIAL_FORMAT))
+		mq_file_settle_slow(f);
+}
+
+/* signal.c */
+int mq_dev_fasync(int fd, struct file *filp, int on);
 
 /* seek.c */
 loff_t mq_dev_llseek(struct file *filp, loff_t offset, int whence);
 int mq_file_start(struct mq_file *f, struct mq_cursor *c, int from, u64 value);
+void mq_place_gone(const struct mq_log *log, u64 off, struct mq_place *at);
 int mq_file_seek(struct mq_file *f, u32 whence, u64 value, u64 *off, u64 *pos);
 
 /* splice.c, splice_in.c */

@@ -21,9 +21,10 @@ static bool readers_hold(const struct mq_partition *p)
 
 static void lower_bound(struct mq_partition *p, const struct mq_holder *h)
 {
-	u64 *bound = h->by_offset ? &p->held_off : &p->held_pos;
+	u64 hold = READ_ONCE(h->hold);
+	u64 *bound = hold & MQ_HOLD_OFFSET ? &p->held_off : &p->held_pos;
 
-	*bound = min(*bound, READ_ONCE(h->hold));
+	*bound = min(*bound, hold & ~MQ_HOLD_OFFSET);
 }
 
 /* Readers only move forward without the lock, so what is computed stays a lower bound. */
@@ -106,14 +107,15 @@ bool mq_hold_limits(struct mq_partition *p, const struct mq_holder *h)
 {
 	const struct mq_entry *e;
 	bool limits = false;
-	u64 off;
+	u64 off, hold;
 
 	mutex_lock(&p->log.lock);
 	off = held_offset(p);
 	if (h->active && readers_hold(p) && off != p->log.b.head_off) {
 		e = mq_log_slot(&p->log, off);
-		limits = h->by_offset ? READ_ONCE(h->hold) <= off :
-					READ_ONCE(h->hold) < e->position + e->len;
+		hold = READ_ONCE(h->hold);
+		limits = hold & MQ_HOLD_OFFSET ? (hold & ~MQ_HOLD_OFFSET) <= off :
+						 hold < e->position + e->len;
 	}
 	mutex_unlock(&p->log.lock);
 	return limits;
@@ -123,7 +125,7 @@ bool mq_hold_limits(struct mq_partition *p, const struct mq_holder *h)
  * mq_hold() - begin to hold for a reader
  * @p: the partition
  * @h: the reader's holder, not active
- * @at: first position (offset) that it has not read
+ * @at: first position (or MQ_HOLD_OFFSET and offset) that it has not read
  *
  * Readers are known, and where they stand, whether the topic has hold=readers or
  * not: so it binds those that are open already when it is switched on.
@@ -144,13 +146,16 @@ void mq_hold(struct mq_partition *p, struct mq_holder *h, u64 at)
  * mq_hold_move() - a reader has read on, or gone elsewhere
  * @p: the partition
  * @h: the reader's holder, active
- * @at: first position (offset) that it has not read
+ * @at: first position (or MQ_HOLD_OFFSET and offset) that it has not read
+ *
+ * In another unit than the holder's nothing moves: the file's format was changed
+ * meanwhile (mq_hold_convert()), and its next read shows where it stands.
  */
 void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 {
 	u64 was = READ_ONCE(h->hold);
 
-	if (at == was)
+	if (at == was || unlikely((at ^ was) & MQ_HOLD_OFFSET))
 		return;
 	/* Nobody asks; the bounds are computed anew by mq_hold_on(). */
 	if (likely(!(READ_ONCE(p->topic->hold) & MQ_HOLD_READERS))) {
@@ -158,7 +163,7 @@ void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 		return;
 	}
 	/* Two readers of one file: if one moved it on meanwhile, back is under the lock. */
-	while (at > was) {
+	while (at > was && likely(!((at ^ was) & MQ_HOLD_OFFSET))) {
 		/* A full barrier: pairs with the one in mq_room_wait_begin(). */
 		if (try_cmpxchg(&h->hold, &was, at)) {
 			mq_room_wake(p);
@@ -169,8 +174,26 @@ void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 		return;
 	/* Backward, under the lock: a writer must not evict by an old bound. */
 	mutex_lock(&p->log.lock);
-	WRITE_ONCE(h->hold, at);
-	lower_bound(p, h);
+	if (likely(!((at ^ h->hold) & MQ_HOLD_OFFSET))) {
+		WRITE_ONCE(h->hold, at);
+		lower_bound(p, h);
+	}
+	mutex_unlock(&p->log.lock);
+}
+
+/**
+ * mq_hold_convert() - a reader counts in the other unit from now on
+ * @p: the partition
+ * @h: the reader's holder
+ * @at: first position (or MQ_HOLD_OFFSET and offset) that it has not read
+ */
+void mq_hold_convert(struct mq_partition *p, struct mq_holder *h, u64 at)
+{
+	mutex_lock(&p->log.lock);
+	if (h->active) {
+		WRITE_ONCE(h->hold, at);
+		lower_bound(p, h);
+	}
 	mutex_unlock(&p->log.lock);
 }
 

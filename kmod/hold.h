@@ -25,6 +25,7 @@ bool mq_held(struct mq_partition *p, u64 off);
 
 void mq_hold(struct mq_partition *p, struct mq_holder *h, u64 at);
 void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at);
+void mq_hold_convert(struct mq_partition *p, struct mq_holder *h, u64 at);
 void mq_hold_release(struct mq_partition *p, struct mq_holder *h);
 void mq_hold_on(struct mq_partition *p);
 bool mq_hold_limits(struct mq_partition *p, const struct mq_holder *h);

@@ -9,6 +9,7 @@
 #include <linux/uaccess.h>
 #include <asm/ioctls.h>
 #include "file.h"
+#include "filter.h"
 
 /* Copy a structure of at least @min bytes, growable, from the caller. Its size, or an error. */
 static long arg_get(void *to, size_t ksize, size_t min, const void __user *from)
@@ -54,8 +55,10 @@ static long ioctl_features(void __user *arg)
  */
 void mq_file_cursor_now(struct mq_file *f, struct mq_cursor *c, struct mq_place *at)
 {
-	loff_t pos = READ_ONCE(f->filp->f_pos);
+	loff_t pos;
 
+	mq_file_settle(f);
+	pos = READ_ONCE(f->filp->f_pos);
 	if (mq_file_several(f)) {
 		*at = mq_cursor_load(f, c);
 	} else if (f->record) {
@@ -116,6 +119,7 @@ void mq_file_look(struct mq_file *f, struct mq_stat *st)
 		add_cursor(f, mq_file_cursor(f, i), st);
 	st->lost_messages = atomic64_read(&f->lost);
 	st->overruns = atomic64_read(&f->overruns);
+	st->filtered_messages = atomic64_read(&f->filtered);
 	st->ring_bytes = topic->ring_bytes;
 	st->ring_messages = topic->ring_messages;
 	st->attr_bytes = topic->attr_bytes;
@@ -141,10 +145,10 @@ int mq_file_stat(struct mq_file *f, struct mq_stat *st)
 static long ioctl_stat(struct mq_file *f, void __user *arg)
 {
 	struct mq_stat st;
-	long size = arg_get(&st, sizeof(st), sizeof(st), arg);
+	long size = arg_get(&st, sizeof(st), MQ_STAT_SIZE_VER0, arg);
 	int err;
 
-	static_assert(_IOC_SIZE(MQ_IOC_STAT) == sizeof(struct mq_stat));
+	static_assert(offsetof(struct mq_stat, filtered_messages) == MQ_STAT_SIZE_VER0);
 	if (size < 0)
 		return size;
 	err = mq_file_stat(f, &st);
@@ -166,6 +170,36 @@ static long ioctl_seek(struct mq_file *f, void __user *arg)
 	err = mq_file_seek(f, seek.whence, seek.value, &seek.offset, &seek.position);
 	seek.size = sizeof(seek);
 	return err ?: arg_put(arg, size, &seek, sizeof(seek));
+}
+
+static long ioctl_options(struct mq_file *f, void __user *arg, bool set)
+{
+	struct mq_options options;
+	long size = arg_get(&options, sizeof(options), sizeof(options), arg);
+	int err = 0;
+
+	static_assert(_IOC_SIZE(MQ_IOC_GET_OPTIONS) == sizeof(struct mq_options));
+	static_assert(_IOC_SIZE(MQ_IOC_SET_OPTIONS) == sizeof(struct mq_options));
+	if (size < 0)
+		return size;
+	if (set)
+		err = mq_file_set_options(f, &options);
+	if (err)
+		return err;
+	mq_file_get_options(f, &options);
+	return arg_put(arg, size, &options, sizeof(options));
+}
+
+static long ioctl_filter(struct mq_file *f, const void __user *arg)
+{
+	struct mq_filter filter;
+	long size;
+
+	static_assert(_IOC_SIZE(MQ_IOC_FILTER) == sizeof(struct mq_filter));
+	if (!(f->filp->f_mode & FMODE_READ))
+		return -EBADF;
+	size = arg_get(&filter, sizeof(filter), sizeof(filter), arg);
+	return size < 0 ? size : mq_filter_set(f, &filter);
 }
 
 /* FIONREAD: payload bytes that can be read now. */
@@ -209,6 +243,12 @@ long mq_dev_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return ioctl_stat(f, p);
 	case MQ_IOC_SEEK:
 		return ioctl_seek(f, p);
+	case MQ_IOC_GET_OPTIONS:
+		return ioctl_options(f, p, false);
+	case MQ_IOC_SET_OPTIONS:
+		return ioctl_options(f, p, true);
+	case MQ_IOC_FILTER:
+		return ioctl_filter(f, p);
 	}
 	return -ENOTTY;
 }

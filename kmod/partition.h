@@ -9,18 +9,20 @@
 
 struct mq_topic;
 
+/* In mq_holder.hold. Positions and offsets are signed numbers, so the bit is free. */
+#define MQ_HOLD_OFFSET	BIT_ULL(63)
+
 /**
  * struct mq_holder - an open reader for which a partition holds messages
  * @node: on mq_partition.holders
- * @hold: first position (offset, if @by_offset) it has not read; moved forward
- *	by the reader without a lock, backward only under the log's lock
- * @by_offset: the reader counts in offsets (format=record)
+ * @hold: first position it has not read; first offset, with MQ_HOLD_OFFSET, if it
+ *	counts in those (format=record). Moved forward by the reader without a lock,
+ *	backward, or into the other unit, only under the log's lock
  * @active: on the list
  */
 struct mq_holder {
 	struct list_head node;
 	u64 hold;
-	bool by_offset;
 	bool active;
 };
 

@@ -62,7 +62,7 @@ static int read_extent(struct mq_file *f, struct mq_cursor *c, struct mq_place *
 		       struct mq_place *next)
 {
 	const struct mq_log *log = &c->part->log;
-	u64 end = min(b->head_pos, c->until.pos);
+	u64 end = min(b->head_pos, READ_ONCE(c->until.pos));
 	struct mq_entry e;
 	u64 off, rest;
 
@@ -85,14 +85,16 @@ static int read_extent(struct mq_file *f, struct mq_cursor *c, struct mq_place *
 	if (READ_ONCE(f->topic->framing) == MQ_FRAMING_LINE && want > rest) {
 		if (end - at->pos <= want) {
 			*len = end - at->pos;
-			if (end == c->until.pos) {
-				*next = c->until;
-			} else {
+			if (end == b->head_pos) {
 				next->pos = b->head_pos;
 				next->off = b->head_off;
 				next->empties = b->head_empty;
+				return 0;
 			}
-			return 0;
+			/* Short of it, at an end that until= set. */
+			if (!mq_log_find_pos(log, at->off, b->head_off, end, &off))
+				return -ENOBUFS;
+			return mq_place_advance(log, next, off, end) ? 0 : -ENOBUFS;
 		}
 		if (!mq_log_find_pos(log, at->off, b->head_off, at->pos + want, &off) ||
 		    !mq_log_entry(log, off, &e))
@@ -173,10 +175,9 @@ static bool record_bound(const struct mq_log *log, const struct mq_bounds *b, u6
 
 /* Fill the header of the largest batch from @at on that is not longer than @want. */
 static int record_extent(struct mq_cursor *c, const struct mq_place *at,
-			 const struct mq_bounds *b, size_t want, struct mq_batch *batch,
-			 u64 *pos, u64 *attr)
+			 const struct mq_bounds *b, u64 end, size_t want,
+			 struct mq_batch *batch, u64 *pos, u64 *attr)
 {
-	u64 avail = min(b->head_off, c->until.off) - at->off;
 	const struct mq_log *log = &c->part->log;
 	u64 lo = 0, hi, end_pos, end_attr, n;
 
@@ -185,7 +186,7 @@ static int record_extent(struct mq_cursor *c, const struct mq_place *at,
 	if (!record_bound(log, b, at->off, pos, attr))
 		return -ENOBUFS;
 	/* Messages lo fit; hi + 1 do not. All first, for that is common. */
-	hi = min_t(u64, avail, (want - sizeof(*batch)) / ENTRY_SIZE);
+	hi = min_t(u64, end - at->off, (want - sizeof(*batch)) / ENTRY_SIZE);
 	hi = min_t(u64, hi, U32_MAX);
 	for (n = hi; lo < hi; n = lo + (hi - lo + 1) / 2) {
 		if (!record_bound(log, b, at->off + n, &end_pos, &end_attr))
@@ -217,8 +218,8 @@ static ssize_t read_record(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 		.entry_size = ENTRY_SIZE,
 		.partition = c->part->number,
 	};
+	u64 pos, attr, end;
 	struct mq_bounds b;
-	u64 pos, attr;
 	ssize_t ret;
 
 	memcpy(batch.topic_id, f->topic->id, sizeof(batch.topic_id));
@@ -226,10 +227,11 @@ static ssize_t read_record(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 		mq_log_bounds(log, &b);
 		if (at->off < b.tail_off)
 			return -ENOBUFS;
-		if (at->off >= min(b.head_off, c->until.off))
+		end = min(b.head_off, READ_ONCE(c->until.off));
+		if (at->off >= end)
 			return 0;
 		mq_hook(MQ_HOOK_RECORD_START, c->part);
-		ret = record_extent(c, at, &b, want, &batch, &pos, &attr);
+		ret = record_extent(c, at, &b, end, want, &batch, &pos, &attr);
 		if (ret)
 			return ret;
 		batch.epoch = READ_ONCE(log->epoch);
@@ -271,29 +273,31 @@ static ssize_t read_record(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 	return len;
 }
 
-static ssize_t read_from(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
-			 struct iov_iter *to)
+static ssize_t read_from(struct mq_file *f, bool record, struct mq_cursor *c,
+			 struct mq_place *at, struct iov_iter *to)
 {
-	return f->record ? read_record(f, c, at, to) : read_plain(f, c, at, to);
+	return record ? read_record(f, c, at, to) : read_plain(f, c, at, to);
 }
 
-static bool ended(const struct mq_file *f, const struct mq_cursor *c,
-		  const struct mq_place *at)
+static bool ended(bool record, const struct mq_cursor *c, const struct mq_place *at)
 {
-	return f->record ? at->off >= c->until.off : at->pos >= c->until.pos;
+	return record ? at->off >= c->until.off : at->pos >= c->until.pos;
 }
 
 /* One try on a file of one partition. -EAGAIN at the end, 0 at an end asked for by until=. */
-static ssize_t read_one(struct mq_file *f, struct kiocb *iocb, struct iov_iter *to)
+static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
+					struct iov_iter *to)
 {
 	loff_t pos = f->keeps_pos ? f->filp->f_pos : iocb->ki_pos;
 	/* Java and others read by pread at the position they keep: it cannot be told. */
 	bool own = f->keeps_pos || pos == f->filp->f_pos;
+	/* Once: MQ_IOC_SET_OPTIONS may change it. */
+	bool record = READ_ONCE(f->record);
 	struct mq_cursor *c = &f->first;
 	struct mq_place at;
 	ssize_t ret;
 
-	if (f->record) {
+	if (record) {
 		at = mq_cursor_load(f, c);
 		if (pos < 0 || (at.off != pos && pos > READ_ONCE(c->part->log.b.head_off)))
 			return -EINVAL;
@@ -310,15 +314,15 @@ static ssize_t read_one(struct mq_file *f, struct kiocb *iocb, struct iov_iter *
 		mq_reader_shows(f, c, &at, true);
 	}
 	do {
-		ret = read_from(f, c, &at, to);
+		ret = read_from(f, record, c, &at, to);
 	} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, own)));
 	if (ret <= 0)
-		return ret || ended(f, c, &at) ? ret : -EAGAIN;
+		return ret || ended(record, c, &at) ? ret : -EAGAIN;
 	if (own) {
 		mq_cursor_store(f, c, &at);
 		mq_reader_read(f, c, &at);
 	}
-	iocb->ki_pos = f->record ? at.off : at.pos;
+	iocb->ki_pos = record ? at.off : at.pos;
 	if (f->keeps_pos)
 		f->filp->f_pos = iocb->ki_pos;
 	return ret;
@@ -328,6 +332,7 @@ static ssize_t read_one(struct mq_file *f, struct kiocb *iocb, struct iov_iter *
 static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_iter *to)
 {
 	unsigned int i, nr, turn = READ_ONCE(f->turn);
+	bool record = READ_ONCE(f->record);
 	bool all_ended = true;
 	ssize_t ret;
 
@@ -344,7 +349,7 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 
 		mq_reader_shows(f, c, &at, true);
 		do {
-			ret = read_from(f, c, &at, to);
+			ret = read_from(f, record, c, &at, to);
 		} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, true)));
 		if (ret > 0) {
 			mq_cursor_store(f, c, &at);
@@ -357,9 +362,31 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 			WRITE_ONCE(f->turn, n + 1);
 			return ret;
 		}
-		all_ended &= ended(f, c, &at);
+		all_ended &= ended(record, c, &at);
 	}
 	return all_ended ? 0 : -EAGAIN;
+}
+
+/* For filter.c: pieces of the above. */
+size_t mq_read_copy_out(const struct mq_ring *ring, u64 pos, size_t len, struct iov_iter *to)
+{
+	return copy_out(ring, pos, len, to);
+}
+
+ssize_t mq_read_fault_in(struct iov_iter *to, size_t len)
+{
+	return fault_in(to, len);
+}
+
+ssize_t mq_read_payload(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
+			struct iov_iter *to)
+{
+	return read_plain(f, c, at, to);
+}
+
+ssize_t mq_read_usual(struct mq_file *f, struct kiocb *iocb, struct iov_iter *to)
+{
+	return mq_file_several(f) ? read_several(f, iocb, to) : read_one(f, iocb, to);
 }
 
 /* Who was woken leaves the queue, so that writers do not wake it again until it has run. */
@@ -419,12 +446,21 @@ void mq_reader_wait_end(struct mq_file *f, struct wait_queue_entry *wait, bool w
 		remove_wait_queue(mq_file_rwait(f), wait);
 }
 
+/* Its owner may sleep in a page fault, or in a filter's memory. */
+static int lock_readers(struct mq_file *f, const struct kiocb *iocb)
+{
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return mutex_trylock(&f->rlock) ? 0 : -EAGAIN;
+	return mutex_lock_killable(&f->rlock) ? -EINTR : 0;
+}
+
 ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct mq_file *f = iocb->ki_filp->private_data;
 	bool nonblock = mq_file_nonblock(f->filp) || (iocb->ki_flags & IOCB_NOWAIT);
+	bool waiting = false, own = false, dead;
+	u32 special = READ_ONCE(f->special);
 	struct wait_queue_entry wait;
-	bool waiting = false, dead;
 	ssize_t ret;
 
 	if (!iov_iter_count(to))
@@ -433,16 +469,21 @@ ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		/* Before the try: what was appended before the delete is still read. */
 		dead = mq_topic_dead(f->topic);
 		if (f->keeps_pos) {
-			if (mutex_lock_killable(&f->rlock)) {
-				ret = -EINTR;
+			ret = lock_readers(f, iocb);
+			if (ret)
 				break;
-			}
 		}
-		ret = mq_file_several(f) ? read_several(f, iocb, to) : read_one(f, iocb, to);
+		if (unlikely(READ_ONCE(f->special)))
+			ret = mq_read_special(f, iocb, to, &special, own);
+		else
+			ret = mq_file_several(f) ? read_several(f, iocb, to) :
+						   read_one(f, iocb, to);
 		if (f->keeps_pos)
 			mutex_unlock(&f->rlock);
 		if (ret != -EAGAIN)
 			break;
+		if (!waiting)
+			own = iocb->ki_pos == READ_ONCE(f->filp->f_pos);
 		ret = dead ? -ENODEV : nonblock ? -EAGAIN : mq_reader_wait(f, &wait, &waiting);
 		if (ret)
 			break;

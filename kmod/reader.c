@@ -376,9 +376,16 @@ int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *a
 	return f->skip ? 0 : -ENOBUFS;
 }
 
-static u64 hold_at(const struct mq_file *f, const struct mq_place *at)
+/**
+ * mq_hold_place() - what a reader that stands at a place holds from there on
+ * @f: its file
+ * @at: the place
+ *
+ * Return: for mq_hold() and its kin.
+ */
+u64 mq_hold_place(const struct mq_file *f, const struct mq_place *at)
 {
-	return f->record ? at->off : at->pos;
+	return READ_ONCE(f->record) ? at->off | MQ_HOLD_OFFSET : at->pos;
 }
 
 /**
@@ -394,13 +401,15 @@ static u64 hold_at(const struct mq_file *f, const struct mq_place *at)
 void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at,
 		     bool reads)
 {
-	if (f->skip)
+	if (READ_ONCE(f->skip))
 		return;
 	if (READ_ONCE(c->holder.active)) {
-		mq_hold_move(c->part, &c->holder, hold_at(f, at));
+		mq_hold_move(c->part, &c->holder, mq_hold_place(f, at));
 	} else if (reads || !(f->filp->f_mode & FMODE_WRITE)) {
-		c->holder.by_offset = f->record;
-		mq_hold(c->part, &c->holder, hold_at(f, at));
+		mq_hold(c->part, &c->holder, mq_hold_place(f, at));
+		/* Set by MQ_IOC_SET_OPTIONS before the log's lock was: one of us lets go. */
+		if (unlikely(READ_ONCE(f->skip)))
+			mq_hold_release(c->part, &c->holder);
 	}
 }
 
@@ -413,5 +422,5 @@ void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_pla
 void mq_reader_read(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at)
 {
 	if (READ_ONCE(c->holder.active))
-		mq_hold_move(c->part, &c->holder, hold_at(f, at));
+		mq_hold_move(c->part, &c->holder, mq_hold_place(f, at));
 }

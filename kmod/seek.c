@@ -11,8 +11,13 @@ static loff_t shown(const struct mq_file *f, const struct mq_place *at)
 	return f->record ? at->off : at->pos;
 }
 
-/* A place of which only the offset is known, since it is no longer retained. */
-static void place_gone(const struct mq_log *log, u64 off, struct mq_place *at)
+/**
+ * mq_place_gone() - a place of which only the offset is known
+ * @log: the log
+ * @off: the offset, no longer retained
+ * @at: returned
+ */
+void mq_place_gone(const struct mq_log *log, u64 off, struct mq_place *at)
 {
 	mq_place_oldest(log, at);
 	at->off = off;
@@ -38,7 +43,7 @@ static int start_at(struct mq_cursor *c, int from, u64 value, struct mq_place *a
 			return 0;
 		if (value > READ_ONCE(log->b.head_off))
 			return -EINVAL;
-		place_gone(log, value, at);
+		mq_place_gone(log, value, at);
 		return -ENOBUFS;
 	case MQ_FROM_AGO:
 		value = value < now ? now - value : 0;
@@ -250,6 +255,7 @@ loff_t mq_dev_llseek(struct file *filp, loff_t offset, int whence)
 
 	if (f->keeps_pos && mutex_lock_killable(&f->rlock))
 		return -EINTR;
+	mq_file_settle(f);
 	ret = mq_file_several(f) ? seek_several(f, offset, whence) : seek_one(f, offset, whence);
 	if (f->keeps_pos)
 		mutex_unlock(&f->rlock);

@@ -328,7 +328,8 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 	struct wait_queue_entry wait;
 	ssize_t ret, slots;
 
-	if (f->record || (sendfile_pipe(pipe) && mq_file_several(f)))
+	if (f->record || (READ_ONCE(f->special) & MQ_SPECIAL_FILTER) ||
+	    (sendfile_pipe(pipe) && mq_file_several(f)))
 		return -EINVAL;
 	if (!len)
 		return 0;
@@ -348,6 +349,12 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 			if (ret)
 				break;
 			continue;
+		}
+		/* Under its lock the format is what it is. */
+		if (f->keeps_pos && f->record) {
+			mutex_unlock(&f->rlock);
+			ret = -EINVAL;
+			break;
 		}
 		/* The driver keeps it; VFS read it before it had any lock. */
 		if (f->keeps_pos && !(sendfile_pipe(pipe) && pipe->head))

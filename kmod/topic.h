@@ -21,7 +21,9 @@ struct mq_partition;
 /* What this module can do: MQ_IOC_FEATURES, and netlink's module-get. */
 #define MQ_FEATURES	(MQ_FEATURE_SPLICE | MQ_FEATURE_LINE | MQ_FEATURE_RECORD | \
 			 MQ_FEATURE_ATTRS | MQ_FEATURE_PARTITIONS | \
-			 MQ_FEATURE_HOLD_READERS | MQ_FEATURE_PERSISTENT | MQ_FEATURE_MMAP)
+			 MQ_FEATURE_HOLD_READERS | MQ_FEATURE_PERSISTENT | \
+			 MQ_FEATURE_MMAP | MQ_FEATURE_OPTIONS | MQ_FEATURE_FILTER | \
+			 MQ_FEATURE_SIGNAL | MQ_FEATURE_NOWAIT)
 
 /**
  * struct mq_config - what a topic can be created with or changed to

@@ -21,6 +21,8 @@ TEST(ioctl_features, "MQ_IOC_FEATURES tells version, features and sizes")
 	expect_eq(f.features & 0x7f, MQ_FEATURE_SPLICE | MQ_FEATURE_LINE | MQ_FEATURE_RECORD |
 		  MQ_FEATURE_ATTRS | MQ_FEATURE_PARTITIONS | MQ_FEATURE_HOLD_READERS |
 		  MQ_FEATURE_PERSISTENT);
+	expect_eq(f.features >> 8, (MQ_FEATURE_OPTIONS | MQ_FEATURE_FILTER | MQ_FEATURE_SIGNAL |
+				    MQ_FEATURE_NOWAIT) >> 8);
 	expect_eq(sizeof(struct mq_entry), 64);
 	expect_eq(sizeof(struct mq_record), 16);
 }
@@ -61,7 +63,9 @@ TEST(ioctl_unknown, "unknown numbers, directions and sizes in the number are ENO
 		0, 1, 0x5401 /* TCGETS */, _IO(MQ_IOC_MAGIC, 0), _IOR(MQ_IOC_MAGIC, 1, struct mq_stat),
 		_IOW(MQ_IOC_MAGIC, 1, struct mq_stat), _IOWR(MQ_IOC_MAGIC, 3, struct mq_seek),
 		_IOWR(MQ_IOC_MAGIC, 0xff, struct mq_stat), _IOWR(0xbd, 1, struct mq_stat),
-		_IOC(_IOC_READ | _IOC_WRITE, MQ_IOC_MAGIC, 1, sizeof(struct mq_stat) - 8),
+		_IOC(_IOC_READ | _IOC_WRITE, MQ_IOC_MAGIC, 1, MQ_STAT_SIZE_VER0 - 8),
+		_IOC(_IOC_READ | _IOC_WRITE, MQ_IOC_MAGIC, 1, sizeof(struct mq_stat)),
+		_IOWR(MQ_IOC_MAGIC, 5, struct mq_filter), _IO(MQ_IOC_MAGIC, 6),
 		_IOC(_IOC_READ | _IOC_WRITE, MQ_IOC_MAGIC, 1, 0x3fff), 0xffffffff,
 	};
 	const char *t = topic_new();
@@ -86,13 +90,16 @@ TEST(ioctl_sizes, "size field: 0, too small EINVAL; larger with zeros right, wit
 		{ MQ_IOC_FEATURES, sizeof(struct mq_features) },
 		{ MQ_IOC_STAT, sizeof(struct mq_stat) },
 		{ MQ_IOC_SEEK, sizeof(struct mq_seek) },
+		{ MQ_IOC_GET_OPTIONS, sizeof(struct mq_options) },
+		{ MQ_IOC_SET_OPTIONS, sizeof(struct mq_options) },
+		{ MQ_IOC_FILTER, sizeof(struct mq_filter) },
 	};
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_RDONLY);
 	static char arg[1 << 16];
 	uint32_t *size = (void *)arg;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 6; i++) {
 		memset(arg, 0, sizeof(arg));
 		expect_err(ioctl(fd, calls[i].cmd, arg), EINVAL);
 		for (uint32_t n = 1; n < 8; n++) {
@@ -116,6 +123,23 @@ TEST(ioctl_sizes, "size field: 0, too small EINVAL; larger with zeros right, wit
 		*size = 0xffffffff;
 		expect(ioctl(fd, calls[i].cmd, arg) == -1 && (errno == EINVAL || errno == E2BIG));
 	}
+}
+
+TEST(ioctl_stat_sizes, "a program that knows the first version of mq_stat gets just that")
+{
+	const char *t = topic_new();
+	int fd = topic_open(t, "", O_RDONLY);
+	struct mq_stat s;
+
+	need_eq(_IOC_SIZE(MQ_IOC_STAT), 152);
+	memset(&s, 0x5a, sizeof(s));
+	s.size = MQ_STAT_SIZE_VER0;
+	expect_ret(ioctl(fd, MQ_IOC_STAT, &s), 0);
+	expect_eq(s.size, sizeof(s));
+	expect_eq(s.max_message_bytes, 1 << 20);
+	expect_eq(s.filtered_messages, 0x5a5a5a5a5a5a5a5a);
+	s.size = MQ_STAT_SIZE_VER0 - 1;
+	expect_err(ioctl(fd, MQ_IOC_STAT, &s), EINVAL);
 }
 
 TEST(ioctl_memory, "odd alignment works; bad, read-only and half-mapped memory is EFAULT")

@@ -229,7 +229,7 @@ int mqt_batch_parse(const char *file, int line, const void *buf, size_t len, str
 		BAD("header size %u, entry size %u", head->size, head->entry_size);
 	if (!head->count || head->entries_len != (uint64_t)head->count * sizeof(*e))
 		BAD("count %u, entries %" PRIu64 " bytes", head->count, (uint64_t)head->entries_len);
-	if (head->flags)
+	if (head->flags & ~MQ_BATCH_FILTERED)
 		BAD("header flags %#x", head->flags);
 	attrs_left = head->attrs_len;
 	payload_left = head->payload_len;
@@ -251,9 +251,15 @@ int mqt_batch_parse(const char *file, int line, const void *buf, size_t len, str
 		if (crc32c(crc32c(0, payload, e->len), attrs, e->attr_len) != e->crc)
 			BAD("message %u (offset %" PRIu64 ", %u bytes): wrong CRC", i,
 			    (uint64_t)e->offset, e->len);
-		if (i && (e->offset != e[-1].offset + 1 || e->position != e[-1].position + e[-1].len ||
-			  e->attr_position != e[-1].attr_position + e[-1].attr_len))
+		if (i && (head->flags & MQ_BATCH_FILTERED) && e->offset > e[-1].offset + 1) {
+			if (e->position < e[-1].position + e[-1].len ||
+			    e->attr_position < e[-1].attr_position + e[-1].attr_len)
+				BAD("message %u overlaps the one before", i);
+		} else if (i && (e->offset != e[-1].offset + 1 ||
+				 e->position != e[-1].position + e[-1].len ||
+				 e->attr_position != e[-1].attr_position + e[-1].attr_len)) {
 			BAD("message %u does not follow the one before", i);
+		}
 		if (i && e->timestamp < e[-1].timestamp && !(e->flags & MQ_ENTRY_CLOCK_BACK))
 			BAD("message %u is older than the one before", i);
 		recs[i] = (struct rec) { e, attrs, payload };

@@ -50,7 +50,7 @@ is "$(awk -F '\t' '$1 == "option" && $2 == "topic add" && $3 != "help" { print $
 is "$(grep -oE '\bMQ_(CMD|A)_[A-Z0-9_]+' uapi/mq/netlink.h | grep -vE '_(MAX|PAD)$' | sort -u |
 	lacking mq-netlink.7)" "" "mq-netlink.7 has every operation and attribute"
 
-is "$(grep -oE '\bMQ_(IOC|SEEK)_[A-Z]+' uapi/mq/mq.h | grep -v MAGIC | sort -u | lacking mq.4)" "" \
+is "$(grep -oE '\bMQ_(IOC|SEEK)_[A-Z_]+' uapi/mq/mq.h | grep -v MAGIC | sort -u | lacking mq.4)" "" \
 	"mq.4 has every ioctl"
 is "$(sed -n 's/.*part_is(key, "\([a-z]*\)").*/\1=/p' kmod/name.c | sort -u | lacking mq.4)" "" \
 	"and every option of a name"

@@ -8,6 +8,7 @@
 #define _FILE_OFFSET_BITS 64
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,9 +27,12 @@ _Static_assert(sizeof(struct mq_entry) == 64, "mq_entry");
 _Static_assert(sizeof(struct mq_record) == 16, "mq_record");
 _Static_assert(sizeof(struct mq_batch) == 64, "mq_batch");
 _Static_assert(sizeof(struct mq_features) == 24, "mq_features");
-_Static_assert(sizeof(struct mq_stat) == 152, "mq_stat");
+_Static_assert(sizeof(struct mq_stat) == 160, "mq_stat");
 _Static_assert(sizeof(struct mq_seek) == 32, "mq_seek");
 _Static_assert(sizeof(struct mq_map_header) == 256, "mq_map_header");
+_Static_assert(sizeof(struct mq_options) == 24, "mq_options");
+_Static_assert(sizeof(struct mq_filter) == 24, "mq_filter");
+_Static_assert(sizeof(struct mq_filter_head) == 72, "mq_filter_head");
 
 static int wrong;
 
@@ -60,6 +64,35 @@ static void mapped(int fd)
 	e = (const void *)(map + h->index_at + (START_OFFSET + 2) * 64 % h->index_size);
 	CHECK(e->offset == START_OFFSET + 2 && e->position == START_POSITION + 8 && e->len == 5);
 	CHECK(!memcmp(map + h->data_at + e->position % h->data_size, "third", 5));
+}
+
+/* Only what begins with a byte: the program's address is one of 32 bits. */
+static void filtered(int fd)
+{
+	struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, sizeof(struct mq_filter_head)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 't', 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct mq_filter filter = { .size = sizeof(filter), .type = MQ_FILTER_CLASSIC,
+				    .insns = (uintptr_t)insns, .len = 4 };
+	struct mq_options options = { .size = sizeof(options), .mask = MQ_OPTION_FORMAT,
+				      .format = MQ_FORMAT_RECORD };
+	struct mq_seek seek = { .size = sizeof(seek), .whence = MQ_SEEK_OLDEST };
+	static struct {
+		struct mq_batch head;
+		struct mq_entry entry;
+		char payload[64];
+	} in;
+
+	CHECK(!ioctl(fd, MQ_IOC_SEEK, &seek));
+	CHECK(!ioctl(fd, MQ_IOC_FILTER, &filter));
+	CHECK(!ioctl(fd, MQ_IOC_SET_OPTIONS, &options));
+	CHECK(options.mask == 7 && options.format == MQ_FORMAT_RECORD);
+	CHECK(read(fd, &in, sizeof(in)) == sizeof(in.head) + sizeof(in.entry) + 5);
+	CHECK(in.head.count == 1 && in.head.flags == MQ_BATCH_FILTERED);
+	CHECK(in.entry.offset == START_OFFSET + 2 && !memcmp(in.payload, "third", 5));
 }
 
 int main(int argc, char **argv)
@@ -121,6 +154,7 @@ int main(int argc, char **argv)
 	CHECK(in.entry[2].offset == START_OFFSET + 2 && in.entry[2].len == 5);
 	CHECK(!memcmp(in.rest, "firstsecthird", 13));
 	mapped(rd);
+	filtered(rd);
 	CHECK(ioctl(fd, _IO(MQ_IOC_MAGIC, 99), &stat) == -1 && errno == ENOTTY);
 	return wrong;
 }

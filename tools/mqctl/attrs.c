@@ -27,7 +27,7 @@ static const char *const hold_words[] = { "readers", NULL };
 static const char *const stamp_words[] = { "uid", "cgroup", NULL };
 static const char *const feature_words[] = {
 	"splice", "line", "record", "attrs", "partitions", "hold-readers", "persistent", "mmap",
-	NULL
+	"options", "filter", "signal", "nowait", NULL
 };
 
 static const char *const reader_words[] = { "holds", "limits", "record", "skip", NULL };

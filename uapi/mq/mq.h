@@ -36,6 +36,12 @@
  * or not returned) or larger (then what the kernel does not know must be zero:
  * E2BIG). Feature bits are asked for with MQ_IOC_FEATURES, never guessed.
  * Numbers in this file do not change.
+ *
+ * What a name says of a file can be changed after open: MQ_IOC_SEEK (from=, since=),
+ * MQ_IOC_SET_OPTIONS (format=, overrun=, until=). MQ_IOC_FILTER lets a BPF program choose
+ * which messages a file reads. With O_ASYNC a file sends SIGIO (or what F_SETSIG
+ * says): POLL_IN at each append to what it reads, POLL_OUT when there may be room again,
+ * POLL_HUP when the topic is deleted.
  */
 #ifndef _UAPI_MQ_MQ_H
 #define _UAPI_MQ_MQ_H
@@ -111,7 +117,7 @@ struct mq_record {
  * @partition: partition of all messages; on write MQ_PARTITION_ANY leaves the
  *	choice to the file, or to each message's key
  * @epoch: epoch of the partition on read; 0 on write
- * @flags: 0
+ * @flags: MQ_BATCH_* on read; 0 on write
  * @topic_id: id of the topic; on write all zero, or the topic's (else ESTALE)
  * @entries_len: bytes of the descriptors, count * entry_size
  * @attrs_len: bytes of the attributes, without the padding after them
@@ -131,6 +137,8 @@ struct mq_batch {
 };
 
 #define MQ_PARTITION_ANY	0xffffffffU
+
+#define MQ_BATCH_FILTERED	(1U << 0)	/* offsets may have gaps: see struct mq_filter */
 
 /*
  * Attributes of a message, as struct nlattr (4-byte header, payload, padded
@@ -176,6 +184,10 @@ enum mq_header_attr {
 #define MQ_FEATURE_HOLD_READERS	(1ULL << 5)	/* hold=readers */
 #define MQ_FEATURE_PERSISTENT	(1ULL << 6)	/* persistent topics hold */
 #define MQ_FEATURE_MMAP		(1ULL << 7)	/* mmap */
+#define MQ_FEATURE_OPTIONS	(1ULL << 8)	/* MQ_IOC_GET_OPTIONS, MQ_IOC_SET_OPTIONS */
+#define MQ_FEATURE_FILTER	(1ULL << 9)	/* MQ_IOC_FILTER */
+#define MQ_FEATURE_SIGNAL	(1ULL << 10)	/* O_ASYNC */
+#define MQ_FEATURE_NOWAIT	(1ULL << 11)	/* RWF_NOWAIT; io_uring without threads */
 
 /**
  * struct mq_features - what this module can do (MQ_IOC_FEATURES)
@@ -216,6 +228,8 @@ struct mq_features {
  * @attr_bytes: size of a partition's attribute ring
  * @max_message_bytes: limit of one message's payload
  * @epoch: epoch of the partition
+ * @filtered_messages: messages that this file's filter kept from it; they are
+ *	not lost
  */
 struct mq_stat {
 	__u32 size;
@@ -239,7 +253,11 @@ struct mq_stat {
 	__u64 attr_bytes;
 	__u32 max_message_bytes;
 	__u32 epoch;
+	__u64 filtered_messages;
 };
+
+/* Bytes of the first version: part of MQ_IOC_STAT's number, and the least size. */
+#define MQ_STAT_SIZE_VER0	152
 
 #define MQ_STAT_DELETED		(1U << 0)	/* the topic was deleted */
 #define MQ_STAT_PERSISTENT	(1U << 1)	/* the topic is persistent */
@@ -273,6 +291,152 @@ struct mq_seek {
 	__u64 value;
 	__u64 offset;
 	__u64 position;
+};
+
+/**
+ * struct mq_options - how a file is read and written (MQ_IOC_GET_OPTIONS, MQ_IOC_SET_OPTIONS)
+ * @size: bytes of this structure
+ * @mask: MQ_OPTION_* bits: which to set; returned: which there are
+ * @format: enum mq_format; for reading and writing
+ * @overrun: enum mq_overrun
+ * @until: enum mq_until
+ * @reserved: 0
+ *
+ * The options of a name, after open; where reading starts is MQ_IOC_SEEK's. Set
+ * are those in @mask, all or none; members without a bit there are not looked at.
+ * Both calls return what the options are now.
+ *
+ * format: a file of one partition stands at the same message before and after, its
+ * file position being a position or an offset. EBUSY where it cannot: in the middle
+ * of a message, with an unfinished line, or while another call writes lines. A read
+ * that waits goes on in the new format.
+ * overrun: with hold=readers a file with MQ_OVERRUN_SKIP holds nothing, from that
+ * moment on; with MQ_OVERRUN_REPORT it holds again from where it stands.
+ * until: MQ_UNTIL_END is where the log ends now, at each call anew; reads that wait
+ * there return 0.
+ *
+ * Errors: EBADF for overrun and until if the file is not open for reading, EINVAL for
+ * an unknown bit or value, EBUSY as above, EINTR.
+ */
+struct mq_options {
+	__u32 size;
+	__u32 mask;
+	__u32 format;
+	__u32 overrun;
+	__u32 until;
+	__u32 reserved;
+};
+
+#define MQ_OPTION_FORMAT	(1U << 0)
+#define MQ_OPTION_OVERRUN	(1U << 1)
+#define MQ_OPTION_UNTIL		(1U << 2)
+
+enum mq_format {
+	MQ_FORMAT_PLAIN,	/* payloads */
+	MQ_FORMAT_RECORD,	/* batches of records */
+};
+
+enum mq_overrun {
+	MQ_OVERRUN_REPORT,	/* ENOBUFS, once */
+	MQ_OVERRUN_SKIP,	/* only counted */
+};
+
+enum mq_until {
+	MQ_UNTIL_NEVER,		/* reads wait for more */
+	MQ_UNTIL_END,		/* they end where the log ended */
+};
+
+/**
+ * struct mq_filter - choose what a file reads (MQ_IOC_FILTER)
+ * @size: bytes of this structure
+ * @type: enum mq_filter_type
+ * @insns: MQ_FILTER_CLASSIC: address of struct sock_filter[@len]; else 0
+ * @len: MQ_FILTER_CLASSIC: instructions, 1 to 4096; else 0
+ * @prog_fd: MQ_FILTER_EBPF: a program of type BPF_PROG_TYPE_SOCKET_FILTER; else 0
+ *
+ * The program is run for each message that a read comes to, and a message for which
+ * it returns 0 is passed over: not returned, not lost, counted as filtered. A new
+ * filter takes the old one's place from the next message on. The right to read is
+ * all that MQ_FILTER_CLASSIC needs; an eBPF program needs what loading it needs.
+ *
+ * The program's packet is, without gaps:
+ *
+ *   +------------------------+  0
+ *   | struct mq_filter_head  |  72 bytes, in network byte order, as BPF loads words
+ *   +------------------------+  72
+ *   | payload                |  the first MQ_FILTER_PAYLOAD bytes at most, then zero
+ *   |                        |  bytes up to a multiple of 4
+ *   +------------------------+  attrs_at
+ *   | attributes             |  the first MQ_FILTER_ATTRS bytes at most; struct nlattrs
+ *   +------------------------+  in native byte order
+ *
+ * What lies beyond is not there: a load from it ends a classic program with 0. Of
+ * the loads from SKF_AD_OFF it may use SKF_AD_NLATTR (begin at attrs_at), SKF_AD_NLATTR_NEST
+ * and SKF_AD_RANDOM; others, and SKF_NET_OFF and SKF_LL_OFF, are EINVAL. An eBPF program gets
+ * the same by bpf_skb_load_bytes(); the other members of its context mean nothing.
+ *
+ * Plain reads ask once a message, before its first byte: one that a read has begun,
+ * or a seek went into, is read to its end. On a line topic a read returns lines that
+ * pass as long as they fit. A batch has the messages that pass, at most
+ * MQ_FILTER_BATCH, and MQ_BATCH_FILTERED; its entries' offsets tell the gaps, and their
+ * positions are the log's, while the payloads in the batch follow each other. A
+ * message that no longer fits a batch is asked for again by the next read.
+ *
+ * A reader moves on, and with hold=readers lets go, over what does not pass, while
+ * it reads. poll(2) and FIONREAD do not ask the filter: after POLLIN a read that may not
+ * wait can give EAGAIN, and has then passed all there was. splice(2) and sendfile(2)
+ * are EINVAL while there is a filter; a map shows everything.
+ *
+ * Errors: EBADF if the file is not open for reading, EINVAL for a type, a program or a
+ * descriptor that is none, or members that must be 0, EFAULT, ENOMEM; what bpf(2)
+ * gives for a bad descriptor.
+ */
+struct mq_filter {
+	__u32 size;
+	__u32 type;
+	__u64 insns;
+	__u32 len;
+	__s32 prog_fd;
+};
+
+enum mq_filter_type {
+	MQ_FILTER_NONE,		/* everything passes; no filter */
+	MQ_FILTER_CLASSIC,	/* classic BPF */
+	MQ_FILTER_EBPF,		/* an eBPF socket filter */
+};
+
+#define MQ_FILTER_PAYLOAD	16384	/* bytes of payload that a filter sees at most */
+#define MQ_FILTER_ATTRS		8192	/* bytes of attributes */
+#define MQ_FILTER_BATCH		512	/* messages of a batch read through a filter */
+
+/**
+ * struct mq_filter_head - what a filter's packet begins with, in network byte order
+ * @size: bytes of this structure: where the payload begins
+ * @payload_len: bytes of payload that follow
+ * @attrs_at: where the attributes begin
+ * @attrs_len: bytes of attributes that follow
+ * @len: bytes of the message's payload
+ * @attr_len: bytes of its attributes
+ * @offset, @position, @timestamp, @flags, @key_hash, @epoch, @pid, @uid: as in struct
+ *	mq_entry
+ * @partition: its partition
+ */
+struct mq_filter_head {
+	__be32 size;
+	__be32 payload_len;
+	__be32 attrs_at;
+	__be32 attrs_len;
+	__be32 len;
+	__be32 attr_len;
+	__be64 offset;
+	__be64 position;
+	__be64 timestamp;
+	__be32 flags;
+	__be32 key_hash;
+	__be32 partition;
+	__be32 epoch;
+	__be32 pid;
+	__be32 uid;
 };
 
 /**
@@ -371,7 +535,10 @@ struct mq_map_header {
 
 #define MQ_IOC_MAGIC		0xbc
 #define MQ_IOC_FEATURES		_IOWR(MQ_IOC_MAGIC, 0x00, struct mq_features)
-#define MQ_IOC_STAT		_IOWR(MQ_IOC_MAGIC, 0x01, struct mq_stat)
+#define MQ_IOC_STAT		_IOC(_IOC_READ | _IOC_WRITE, MQ_IOC_MAGIC, 0x01, MQ_STAT_SIZE_VER0)
 #define MQ_IOC_SEEK		_IOWR(MQ_IOC_MAGIC, 0x02, struct mq_seek)
+#define MQ_IOC_GET_OPTIONS	_IOWR(MQ_IOC_MAGIC, 0x03, struct mq_options)
+#define MQ_IOC_SET_OPTIONS	_IOWR(MQ_IOC_MAGIC, 0x04, struct mq_options)
+#define MQ_IOC_FILTER		_IOW(MQ_IOC_MAGIC, 0x05, struct mq_filter)
 
 #endif /* _UAPI_MQ_MQ_H */
