@@ -15,7 +15,6 @@
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
-#include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/ktime.h>
 #include <linux/uaccess.h>
@@ -476,16 +475,12 @@ void mq_append_commit(struct mq_partition *p, struct mq_append *a)
 void mq_append_wake(struct mq_partition *p)
 {
 	/*
-	 * Pairs with the barriers in mq_reader_wait() and mq_dev_poll(): head,
-	 * barrier, queue here; queue, barrier, head there.
+	 * Pairs with the barriers after mq_waiters_want() in mq_reader_wait() and
+	 * mq_dev_poll(): head, barrier, who wants to know here; the other way round there.
 	 */
 	smp_mb();
-	/* After that barrier. */
-	if (waitqueue_active(&p->rwait))
-		wake_up_interruptible_sync_poll(&p->rwait, EPOLLIN | EPOLLRDNORM);
-	/* After that barrier. */
-	if (waitqueue_active(&p->topic->rwait))
-		wake_up_interruptible_sync_poll(&p->topic->rwait, EPOLLIN | EPOLLRDNORM);
+	mq_waiters_tell(&p->rwait, &p->log);
+	mq_waiters_tell(&p->topic->rwait, &p->log);
 }
 
 /**
