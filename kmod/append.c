@@ -209,7 +209,7 @@ static u64 first_held(struct mq_partition *p, u64 lo, u64 hi)
 /* So many messages may be evicted beyond need where nothing is held. */
 static u64 ahead(const struct mq_log *log)
 {
-	return clamp_t(u64, log->index.size / ENTRY_SIZE / MQ_EVICT_PART, 1, MQ_EVICT_AHEAD);
+	return min_t(u64, log->index.size / ENTRY_SIZE / MQ_EVICT_PART, MQ_EVICT_AHEAD);
 }
 
 /*
@@ -221,7 +221,7 @@ static int find_room(struct mq_partition *p, struct tail *t, const struct mq_app
 {
 	const struct mq_log *log = &p->log;
 	const struct tail was = *t;
-	u64 lo = was.off, step = a->count, slack = mq_may_hold(p) ? 1 : ahead(log);
+	u64 lo = was.off, step = a->count, slack = mq_may_hold(p) ? 1 : max(ahead(log), 1ULL);
 
 	*dropped = 0;
 	if (fits(log, t, a))
@@ -711,7 +711,7 @@ static __always_inline void lock_log(struct mq_partition *p)
 	if (likely(mutex_trylock(&p->log.lock)))
 		return;
 	mutex_lock(&p->log.lock);
-	WRITE_ONCE(p->contended, p->contended + 1);
+	WRITE_ONCE(p->lock_retries, p->lock_retries + 1);
 }
 
 static __always_inline int append_locked(struct mq_partition *p, struct mq_append *a)

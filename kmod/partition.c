@@ -120,7 +120,7 @@ void mq_partition_stats(struct mq_partition *p, struct mq_stats *sum)
 	sum->bytes_in += b.head_pos - log->start.head_pos;
 	sum->dropped_held += READ_ONCE(p->dropped_held);
 	sum->evicted += READ_ONCE(p->evicted);
-	sum->contended += READ_ONCE(p->contended);
+	sum->lock_retries += READ_ONCE(p->lock_retries);
 	sum->lent += (u64)READ_ONCE(log->data.nr_lent) << log->data.chunk_shift;
 	sum->wraps += (b.head_pos - log->start.head_pos) >> ilog2(log->data.size);
 	sum->memory += atomic64_read(&log->data.memory) + atomic64_read(&log->index.memory) +

@@ -55,7 +55,7 @@ struct mq_stats {
 	u64 memory;
 	u64 lent;
 	u64 wraps;
-	u64 contended;
+	u64 lock_retries;
 };
 
 /**
@@ -69,7 +69,7 @@ struct mq_stats {
  * @durable_off: messages below are durable (persistent topics)
  * @holders: struct mq_holder (log's lock)
  * @held_pos, @held_off: lower bounds of what @holders hold, cached (log's lock)
- * @contended: how often a writer found the log's lock taken
+ * @lock_retries: how often a writer found the log's lock taken
  * @reap: returns lent chunks that came back while nobody writes
  * @pcpu: readers' counters
  */
@@ -90,7 +90,7 @@ struct mq_partition {
 	/* Written under the log's lock. */
 	u64 dropped_held;
 	u64 evicted;
-	u64 contended;
+	u64 lock_retries;
 
 	atomic64_t rejected;
 	atomic64_t dropped_unfinished;

@@ -66,6 +66,7 @@ void mq_waiters_want(struct mq_waiters *w, u64 off, u64 pos)
  */
 void mq_waiters_wake(struct mq_waiters *w, u64 off, u64 pos)
 {
+	struct wait_queue_entry *last;
 	unsigned long flags;
 
 	if (off < READ_ONCE(w->off) && pos < READ_ONCE(w->pos))
@@ -75,6 +76,12 @@ void mq_waiters_wake(struct mq_waiters *w, u64 off, u64 pos)
 	WRITE_ONCE(w->pos, U64_MAX);
 	WRITE_ONCE(w->due, false);
 	__wake_up_locked_sync_key(&w->queue, TASK_INTERRUPTIBLE, NULL);
+	/* Exclusive waiters (EPOLLEXCLUSIVE) stand last, and only one of them was told. */
+	if (waitqueue_active(&w->queue)) {
+		last = list_last_entry(&w->queue.head, struct wait_queue_entry, entry);
+		if (last->flags & WQ_FLAG_EXCLUSIVE)
+			mq_waiters_want_locked(w, 0, 0);
+	}
 	spin_unlock_irqrestore(&w->queue.lock, flags);
 }
 

@@ -137,6 +137,8 @@ static const struct attr counters[] = {
 	{ "lent", MQ_A_STATS_LENT, ATTR_SIZE, 0,
 	  "ring memory replaced and still held by pipes and sockets", NULL },
 	{ "wraps", MQ_A_STATS_WRAPS, ATTR_U64, 0, "times the data ring came round", NULL },
+	{ "lock-retries", MQ_A_STATS_LOCK_RETRIES, ATTR_U64, 0,
+	  "times a writer found the log's lock taken", NULL },
 };
 
 static const struct attr modules[] = {
