@@ -15,7 +15,6 @@
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
-#include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/ktime.h>
 #include <linux/uaccess.h>
@@ -152,17 +151,34 @@ static inline struct tail tail_of(const struct mq_log *log)
 	};
 }
 
-static void pass_oldest(const struct mq_log *log, struct tail *t)
+/* The tail at a later message, or at the end of the log; @empty is pass_empty()'s. */
+static struct tail tail_at(const struct mq_log *log, const struct tail *t, u64 off)
 {
-	const struct mq_entry *e = mq_log_slot(log, t->off);
+	struct tail to = { .off = off, .empty = t->empty };
 
-	t->off++;
-	t->pos += e->len;
-	t->attr += e->attr_len;
-	t->empty += !e->len;
+	if (off == log->b.head_off) {
+		to.pos = log->b.head_pos;
+		to.attr = log->b.head_attr;
+	} else {
+		const struct mq_entry *e = mq_log_slot(log, off);
+
+		to.pos = e->position;
+		to.attr = e->attr_position;
+	}
+	return to;
 }
 
-static u64 attrs_of(const struct mq_append *a)
+/* Count the messages without payload from message @from to the tail. */
+static void pass_empty(const struct mq_log *log, u64 from, struct tail *t)
+{
+	/* Most logs have none at all. */
+	if (likely(t->empty == log->b.head_empty))
+		return;
+	for (; from < t->off; from++)
+		t->empty += !mq_log_slot(log, from)->len;
+}
+
+static inline u64 attrs_of(const struct mq_append *a)
 {
 	return a->attr_bytes + (u64)a->count * a->stamp_len;
 }
@@ -175,68 +191,99 @@ static inline bool fits(const struct mq_log *log, const struct tail *t, const st
 	       log->b.head_attr - t->attr + attrs_of(a) <= log->attrs.size;
 }
 
-static inline bool has_room(const struct mq_log *log, const struct mq_append *a)
+/* The first message from @lo on that is held; @hi if none below it is. */
+static u64 first_held(struct mq_partition *p, u64 lo, u64 hi)
 {
-	const struct tail t = tail_of(log);
+	/* What is held is held from some message on. */
+	while (lo < hi) {
+		u64 mid = lo + (hi - lo) / 2;
 
-	return fits(log, &t, a);
+		if (mq_held(p, mid))
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return hi;
+}
+
+/* So many messages may be evicted beyond need where nothing is held. */
+static u64 ahead(const struct mq_log *log)
+{
+	return min_t(u64, log->index.size / ENTRY_SIZE / MQ_EVICT_PART, MQ_EVICT_AHEAD);
 }
 
 /*
- * Find the tail that leaves room for the write. Only computes: nothing is
- * evicted if it does not succeed.
+ * Find the tail that leaves room for the write: in steps that double, then by
+ * bisection. Only computes: nothing is evicted if it does not succeed.
  */
 static int find_room(struct mq_partition *p, struct tail *t, const struct mq_append *a,
 		     u64 *dropped)
 {
-	bool may_hold = mq_may_hold(p);
+	const struct mq_log *log = &p->log;
+	const struct tail was = *t;
+	u64 lo = was.off, step = a->count, slack = mq_may_hold(p) ? 1 : max(ahead(log), 1ULL);
 
 	*dropped = 0;
-	while (!fits(&p->log, t, a)) {
-		if (unlikely(may_hold) && mq_held(p, t->off)) {
-			if (READ_ONCE(p->topic->overflow) != MQ_OVERFLOW_DROP_OLDEST)
-				return MQ_STEP_FULL;
-			++*dropped;
-		}
-		pass_oldest(&p->log, t);
+	if (fits(log, t, a))
+		return MQ_STEP_DONE;
+	/* Not at @lo; at t->off once the first loop is through. */
+	for (;; step *= 2) {
+		*t = tail_at(log, &was, min(lo + step, log->b.head_off));
+		/* The empty log has room for any write that passed mq_append_check(). */
+		if (fits(log, t, a) || t->off == log->b.head_off)
+			break;
+		lo = t->off;
 	}
+	while (t->off - lo > slack) {
+		struct tail mid = tail_at(log, &was, lo + (t->off - lo) / 2);
+
+		if (fits(log, &mid, a))
+			*t = mid;
+		else
+			lo = mid.off;
+	}
+	if (mq_may_hold(p) && mq_held(p, t->off - 1)) {
+		if (READ_ONCE(p->topic->overflow) != MQ_OVERFLOW_DROP_OLDEST)
+			return MQ_STEP_FULL;
+		*dropped = t->off - first_held(p, was.off, t->off - 1);
+	}
+	pass_empty(log, was.off, t);
 	return MQ_STEP_DONE;
 }
 
 /*
- * Go on to a tail that leaves room for the next writes, too: so many messages at
- * once, unless one of them is held or that would be much of the ring.
+ * Go on to a tail that leaves room for the next writes like this one, too, unless a
+ * message there is held or that would be much of the ring.
  */
-static void evict_ahead(struct mq_partition *p, struct tail *t)
+static void evict_ahead(struct mq_partition *p, struct tail *t, const struct mq_append *a)
 {
-	struct mq_log *log = &p->log;
-	u64 off = t->off + min_t(u64, log->index.size / ENTRY_SIZE / MQ_EVICT_PART,
-				 MQ_EVICT_AHEAD);
-	const struct mq_entry *e;
+	const struct mq_log *log = &p->log;
+	u64 most = log->data.size / MQ_EVICT_PART;
+	u64 off = t->off + ahead(log);
+	struct tail to;
 
+	if (a->bytes * MQ_EVICT_AHEAD > most)
+		off = t->off + min(ahead(log), div64_u64(most * a->count, a->bytes));
 	/* Messages without payload would have to be counted. */
 	if (off >= log->b.head_off || t->empty != log->b.head_empty)
 		return;
 	/* What is held is held from some message on, so the last one tells. */
 	if (mq_may_hold(p) && mq_held(p, off - 1))
 		return;
-	e = mq_log_slot(log, off);
-	if (e->position - t->pos > log->data.size / MQ_EVICT_PART)
-		return;
-	t->off = off;
-	t->pos = e->position;
-	t->attr = e->attr_position;
+	to = tail_at(log, t, off);
+	if (to.pos - t->pos <= most)
+		*t = to;
 }
 
-static noinline int evict_for(struct mq_partition *p, const struct mq_append *a)
+static int evict_for(struct mq_partition *p, const struct mq_append *a)
 {
 	struct tail t = tail_of(&p->log);
 	u64 dropped;
 	int step = find_room(p, &t, a, &dropped);
 
-	if (step != MQ_STEP_DONE)
+	if (step != MQ_STEP_DONE || t.off == p->log.b.tail_off)
 		return step;
-	evict_ahead(p, &t);
+	evict_ahead(p, &t, a);
 	WRITE_ONCE(p->evicted, p->evicted + (t.off - p->log.b.tail_off));
 	if (unlikely(dropped))
 		WRITE_ONCE(p->dropped_held, p->dropped_held + dropped);
@@ -244,19 +291,48 @@ static noinline int evict_for(struct mq_partition *p, const struct mq_append *a)
 	return step;
 }
 
-/* Is the topic open for writing, and do the numbers reach? */
-static int may_append(const struct mq_partition *p, const struct mq_append *a)
+/* Bytes from @head on that have both room and their chunk. Differences, as above. */
+static u64 ready_bytes(const struct mq_ring *ring, u64 head, u64 used)
 {
-	const struct mq_bounds *b = &p->log.b;
+	return mq_ring_entered(ring, head) ? min(ring->size - used, ring->entered - head) : 0;
+}
 
+/* How far may the head go before the next look at room, chunks and the numbers' end? */
+static void set_ready(struct mq_log *log)
+{
+	const struct mq_bounds *b = &log->b;
+	u64 n;
+
+	n = ready_bytes(&log->index, b->head_off * ENTRY_SIZE,
+			(b->head_off - b->tail_off) * ENTRY_SIZE) / ENTRY_SIZE;
+	log->ready.off = b->head_off + min(n, S64_MAX - b->head_off);
+	n = ready_bytes(&log->data, b->head_pos, b->head_pos - b->tail_pos);
+	log->ready.pos = b->head_pos + min(n, S64_MAX - b->head_pos);
+	log->ready.attr = b->head_attr +
+			  ready_bytes(&log->attrs, b->head_attr, b->head_attr - b->tail_attr);
+}
+
+static inline bool is_ready(const struct mq_log *log, const struct mq_append *a)
+{
+	return (s64)(log->b.head_pos + a->bytes - log->ready.pos) <= 0 &&
+	       (s64)(log->b.head_off + a->count - log->ready.off) <= 0 &&
+	       (s64)(log->b.head_attr + attrs_of(a) - log->ready.attr) <= 0;
+}
+
+/* Is the topic open for writing? */
+static inline int may_append(const struct mq_partition *p)
+{
 	if (unlikely(READ_ONCE(p->topic->dead)))
 		return -ENODEV;
 	if (unlikely(READ_ONCE(p->topic->paused)))
 		return MQ_STEP_FULL;
-	/* File positions are signed. */
-	if (unlikely(b->head_pos > S64_MAX - a->bytes || b->head_off > S64_MAX - a->count))
-		return -EFBIG;
 	return MQ_STEP_DONE;
+}
+
+/* Do the numbers reach? File positions are signed. */
+static bool numbers_reach(const struct mq_log *log, const struct mq_append *a)
+{
+	return log->b.head_pos <= S64_MAX - a->bytes && log->b.head_off <= S64_MAX - a->count;
 }
 
 /**
@@ -269,14 +345,16 @@ static int may_append(const struct mq_partition *p, const struct mq_append *a)
 int mq_append_look(struct mq_partition *p, const struct mq_append *a)
 {
 	struct tail t = tail_of(&p->log);
-	int step = may_append(p, a);
+	int step = may_append(p);
 	u64 dropped;
 
-	return step ?: find_room(p, &t, a, &dropped);
+	if (step != MQ_STEP_DONE)
+		return step;
+	return numbers_reach(&p->log, a) ? find_room(p, &t, a, &dropped) : -EFBIG;
 }
 
-/* The same as mq_append_prepare() where a ring has to enter a chunk: once in 64 KiB. */
-static noinline int prepare_chunks(struct mq_partition *p, struct mq_append *a)
+/* Have the rings enter their next chunks: once in 64 KiB. */
+static int enter_chunks(struct mq_partition *p, struct mq_append *a)
 {
 	struct mq_log *log = &p->log;
 	const u64 end[3] = {
@@ -306,7 +384,7 @@ static noinline int prepare_chunks(struct mq_partition *p, struct mq_append *a)
 	if (missing)
 		return MQ_STEP_MEMORY;
 
-	step = has_room(log, a) ? MQ_STEP_DONE : evict_for(p, a);
+	step = evict_for(p, a);
 	if (step != MQ_STEP_DONE)
 		return step;
 	for (i = 0; i < 3; i++) {
@@ -325,18 +403,30 @@ static noinline int prepare_chunks(struct mq_partition *p, struct mq_append *a)
 	return MQ_STEP_DONE;
 }
 
-static __always_inline int prepare(struct mq_partition *p, struct mq_append *a)
+static noinline int make_ready(struct mq_partition *p, struct mq_append *a)
 {
 	struct mq_log *log = &p->log;
-	int step = may_append(p, a);
+	int step;
+
+	if (!numbers_reach(log, a))
+		return -EFBIG;
+	if (mq_ring_entered(&log->data, log->b.head_pos + a->bytes) &&
+	    mq_ring_entered(&log->index, (log->b.head_off + a->count) * ENTRY_SIZE) &&
+	    mq_ring_entered(&log->attrs, log->b.head_attr + attrs_of(a)))
+		step = evict_for(p, a);
+	else
+		step = enter_chunks(p, a);
+	set_ready(log);
+	return step;
+}
+
+static __always_inline int prepare(struct mq_partition *p, struct mq_append *a)
+{
+	int step = may_append(p);
 
 	if (unlikely(step != MQ_STEP_DONE))
 		return step;
-	if (unlikely(!mq_ring_entered(&log->data, log->b.head_pos + a->bytes) ||
-		     !mq_ring_entered(&log->index, (log->b.head_off + a->count) * ENTRY_SIZE) ||
-		     !mq_ring_entered(&log->attrs, log->b.head_attr + attrs_of(a))))
-		return prepare_chunks(p, a);
-	return has_room(log, a) ? MQ_STEP_DONE : evict_for(p, a);
+	return likely(is_ready(&p->log, a)) ? MQ_STEP_DONE : make_ready(p, a);
 }
 
 /**
@@ -397,62 +487,128 @@ static s64 append_time(struct mq_log *log, u32 *flags)
 	return now;
 }
 
-/* Copy a message's attributes and the kernel's own; its checksum goes on over them. */
-static u32 put_attrs(struct mq_log *log, const struct mq_append *a, const struct mq_msg *m,
-		     u64 attr, u32 crc)
+/*
+ * Where the next message of a write goes, and the next payload's bytes: @left in a row.
+ * All in registers, so nothing that is not inline may see it.
+ */
+struct put {
+	u64 off;
+	u64 pos;
+	u64 attr;
+	u64 empty;
+	s64 now;
+	const struct mq_msg *m;
+	const u8 *mem;
+	size_t left;
+};
+
+/* The entries of messages that lie in a row, but for their checksums. */
+static __always_inline void put_entries(const struct mq_log *log, const struct mq_append *a,
+					struct put *at, struct mq_entry *e, u32 n)
 {
-	mq_ring_write(&log->attrs, attr, a->attrs + m->attr_off, m->attr_len);
-	mq_ring_write(&log->attrs, attr + m->attr_len, a->stamp, a->stamp_len);
-	return mq_ring_crc32c(&log->attrs, crc, attr, m->attr_len + a->stamp_len);
+	const struct mq_entry *end = e + n;
+
+	for (; e < end; e++, at->m++) {
+		u32 len = at->m->len, attr_len = at->m->attr_len + a->stamp_len;
+
+		e->offset = at->off++;
+		e->position = at->pos;
+		e->attr_position = at->attr;
+		e->timestamp = at->now;
+		e->len = len;
+		e->attr_len = attr_len;
+		e->flags = at->m->flags;
+		e->key_hash = at->m->hash;
+		e->epoch = log->epoch;
+		e->pid = a->pid;
+		e->uid = a->uid;
+		at->pos += len;
+		at->attr += attr_len;
+		at->empty += !len;
+	}
+}
+
+/* Their payloads' checksums. */
+static __always_inline void put_sums(const struct mq_log *log, struct put *at,
+				     struct mq_entry *e, u32 n)
+{
+	const struct mq_entry *end = e + n;
+
+	for (; e < end; e++) {
+		u32 len = e->len;
+
+		if (likely(len <= at->left)) {
+			e->crc = ~mq_crc32c(~0U, at->mem, len);
+			at->mem += len;
+			at->left -= len;
+		} else {
+			/* It goes on in another chunk; those behind it are there in a row. */
+			e->crc = ~mq_ring_crc32c(&log->data, ~0U, e->position, len);
+			at->mem = mq_ring_ptr(&log->data, e->position + len, &at->left);
+		}
+	}
+}
+
+/* Their attributes, and the kernel's own; the checksums go on over them. The next one's. */
+static noinline const u8 *put_attrs(struct mq_log *log, const struct mq_append *a,
+				    const u8 *from, struct mq_entry *e, u32 n)
+{
+	for (; n; n--, e++) {
+		u32 own = e->attr_len - a->stamp_len;
+
+		mq_ring_write(&log->attrs, e->attr_position, from, own);
+		mq_ring_write(&log->attrs, e->attr_position + own, a->stamp, a->stamp_len);
+		e->crc = ~mq_ring_crc32c(&log->attrs, ~e->crc, e->attr_position, e->attr_len);
+		from += own;
+	}
+	return from;
 }
 
 static __always_inline void commit(struct mq_partition *p, struct mq_append *a)
 {
 	struct mq_log *log = &p->log;
-	u64 off = log->b.head_off, pos = log->b.head_pos, attr = log->b.head_attr;
-	const struct mq_msg *m = a->msgs;
-	u64 empty = 0;
-	u32 once;
-	s64 now;
+	struct put at = {
+		.off = log->b.head_off,
+		.pos = log->b.head_pos,
+		.attr = log->b.head_attr,
+		.empty = log->b.head_empty,
+		.m = a->msgs,
+		.mem = a->mem,
+		.left = a->mem_len,
+	};
+	u32 left = a->count, n, first_flags;
+	const u8 *attrs = a->attrs;
 
-	now = append_time(log, &once);
-	for (a->end = off + a->count; off < a->end; off++, m++) {
-		struct mq_entry *e = mq_log_slot(log, off);
-		u32 attr_len = m->attr_len + a->stamp_len;
-		u32 crc;
+	at.now = append_time(log, &first_flags);
+	do {
+		size_t slots;
+		struct mq_entry *e = mq_ring_head(&log->index, at.off * ENTRY_SIZE, &slots);
 
-		if (likely(a->mem))
-			crc = mq_crc32c(~0U, a->mem + (pos - log->b.head_pos), m->len);
-		else
-			crc = mq_ring_crc32c(&log->data, ~0U, pos, m->len);
-		if (unlikely(attr_len))
-			crc = put_attrs(log, a, m, attr, crc);
-
-		e->offset = off;
-		e->position = pos;
-		e->attr_position = attr;
-		e->timestamp = now;
-		e->len = m->len;
-		e->attr_len = attr_len;
-		e->crc = ~crc;
-		e->flags = m->flags | once;
-		e->key_hash = m->hash;
-		e->epoch = log->epoch;
-		e->pid = a->pid;
-		e->uid = a->uid;
-
-		once = 0;
-		pos += m->len;
-		attr += attr_len;
-		empty += !m->len;
-	}
+		if (likely(a->summed)) {
+			/* One message, and the compiler may know. */
+			n = 1;
+			put_entries(log, a, &at, e, 1);
+			e->crc = ~a->crc;
+		} else {
+			n = min_t(u64, left, slots / ENTRY_SIZE);
+			put_entries(log, a, &at, e, n);
+			put_sums(log, &at, e, n);
+		}
+		if (unlikely(attrs_of(a)))
+			attrs = put_attrs(log, a, attrs, e, n);
+		if (unlikely(first_flags))
+			e->flags |= first_flags;
+		first_flags = 0;
+		left -= n;
+	} while (unlikely(left));
+	a->end = at.off;
 
 	/* The seqcount's barriers order all of the above before the new head. */
 	write_seqcount_begin(&log->seq);
-	log->b.head_attr = attr;
-	log->b.head_empty += empty;
-	WRITE_ONCE(log->b.head_off, off);
-	WRITE_ONCE(log->b.head_pos, pos);
+	log->b.head_attr = at.attr;
+	log->b.head_empty = at.empty;
+	WRITE_ONCE(log->b.head_off, at.off);
+	WRITE_ONCE(log->b.head_pos, at.pos);
 	write_seqcount_end(&log->seq);
 	if (unlikely(log->map))
 		mq_map_show_head(log);
@@ -476,16 +632,12 @@ void mq_append_commit(struct mq_partition *p, struct mq_append *a)
 void mq_append_wake(struct mq_partition *p)
 {
 	/*
-	 * Pairs with the barriers in mq_reader_wait() and mq_dev_poll(): head,
-	 * barrier, queue here; queue, barrier, head there.
+	 * Pairs with the barriers after mq_waiters_want() in mq_reader_wait() and
+	 * mq_dev_poll(): head, barrier, who wants to know here; the other way round there.
 	 */
 	smp_mb();
-	/* After that barrier. */
-	if (waitqueue_active(&p->rwait))
-		wake_up_interruptible_sync_poll(&p->rwait, EPOLLIN | EPOLLRDNORM);
-	/* After that barrier. */
-	if (waitqueue_active(&p->topic->rwait))
-		wake_up_interruptible_sync_poll(&p->topic->rwait, EPOLLIN | EPOLLRDNORM);
+	mq_waiters_tell(&p->rwait, &p->log);
+	mq_waiters_tell(&p->topic->rwait, &p->log);
 }
 
 /**
@@ -510,19 +662,22 @@ int mq_append_fault_in(struct iov_iter *from, const void __user *buf, size_t len
 	return bad ? -EFAULT : 0;
 }
 
-static bool copy_payload(struct mq_log *log, struct mq_append *a)
+static __always_inline bool copy_payload(struct mq_log *log, struct mq_append *a)
 {
-	size_t len = a->bytes, seg, done;
-	void *to = mq_ring_ptr(&log->data, log->b.head_pos, &seg);
+	void *to = mq_ring_head(&log->data, log->b.head_pos, &a->mem_len);
+	size_t len = a->bytes, done = 0;
 
-	a->mem = len <= seg ? to : NULL;
+	a->mem = to;
 	pagefault_disable();
-	if (likely(a->mem && !a->payload))
-		done = mq_copy_from_user(to, a->from, len);
-	else if (!a->payload)
+	if (!a->payload && len <= min_t(size_t, a->mem_len, MQ_COPY_CRC_MAX)) {
+		a->summed = mq_copy_crc_from_user(to, a->from, len, &a->crc);
+		if (a->summed)
+			done = len;
+	} else if (!a->payload) {
 		done = mq_ring_copy_from_user(&log->data, log->b.head_pos, len, a->from);
-	else
+	} else {
 		done = mq_ring_copy_from_iter(&log->data, log->b.head_pos, len, a->payload);
+	}
 	pagefault_enable();
 	if (likely(done == len))
 		return true;
@@ -552,7 +707,16 @@ bool mq_append_whole_lines(struct mq_partition *p, const struct mq_append *a)
 	return true;
 }
 
-static int append_locked(struct mq_partition *p, struct mq_append *a)
+/* Only who finds it taken counts. */
+static __always_inline void lock_log(struct mq_partition *p)
+{
+	if (likely(mutex_trylock(&p->log.lock)))
+		return;
+	mutex_lock(&p->log.lock);
+	WRITE_ONCE(p->lock_retries, p->lock_retries + 1);
+}
+
+static __always_inline int append_locked(struct mq_partition *p, struct mq_append *a)
 {
 	int step = prepare(p, a);
 
@@ -567,12 +731,12 @@ static int append_locked(struct mq_partition *p, struct mq_append *a)
 }
 
 /* All but waiting: returns MQ_STEP_DONE, MQ_STEP_FULL or an error. */
-static int append_once(struct mq_partition *p, struct mq_append *a)
+static __always_inline int append_once(struct mq_partition *p, struct mq_append *a)
 {
 	int step;
 
 	for (;;) {
-		mutex_lock(&p->log.lock);
+		lock_log(p);
 		step = append_locked(p, a);
 		mutex_unlock(&p->log.lock);
 
@@ -598,8 +762,8 @@ static noinline int append_wait(struct mq_partition *p, struct mq_append *a)
 
 	mq_room_wait_begin(p, &wait, a->bytes);
 	for (;;) {
-		step = append_once(p, a);
-		if (step != MQ_STEP_FULL)
+		step = mq_append(p, a, MQ_TRY);
+		if (step != -EAGAIN)
 			break;
 		/* The policy may have been changed meanwhile. */
 		step = mq_room_refused(p, false);
@@ -673,8 +837,8 @@ void mq_append_evict(struct mq_partition *p, u64 count)
 	if (!count || count > log->b.head_off - t.off)
 		count = log->b.head_off - t.off;
 	WRITE_ONCE(p->evicted, p->evicted + count);
-	while (count--)
-		pass_oldest(log, &t);
+	t = tail_at(log, &t, t.off + count);
+	pass_empty(log, log->b.tail_off, &t);
 	evict_to(log, &t);
 	mutex_unlock(&log->lock);
 }

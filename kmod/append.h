@@ -14,17 +14,22 @@ struct iov_iter;
  * struct mq_msg - one message to be appended
  * @len: bytes of payload
  * @attr_len: bytes of attributes
- * @attr_off: where they begin in mq_append.attrs
- * @hash: key hash, if MQ_ENTRY_KEY is in @flags
  * @flags: MQ_ENTRY_* bits that the caller sets
+ * @hash: key hash, if MQ_ENTRY_KEY is in @flags
+ *
+ * Laid out as struct mq_record, whose last two fields are 0: a batch's descriptors
+ * are copied in as they are.
  */
 struct mq_msg {
 	u32 len;
 	u32 attr_len;
-	u32 attr_off;
-	u32 hash;
 	u32 flags;
+	u32 hash;
 };
+
+static_assert(sizeof(struct mq_msg) == sizeof(struct mq_record));
+static_assert(offsetof(struct mq_msg, len) == offsetof(struct mq_record, len));
+static_assert(offsetof(struct mq_msg, attr_len) == offsetof(struct mq_record, attr_len));
 
 /* Room for the attributes that the kernel stamps. */
 #define MQ_STAMP_MAX	(NLA_HDRLEN + sizeof(u32) + NLA_HDRLEN + sizeof(u64))
@@ -53,8 +58,11 @@ struct mq_fresh {
  *	copies (a batch that spans partitions)
  * @from: one piece of user memory instead of @payload, where that is NULL: saves
  *	the iterator's part of a short message's cost
- * @attrs: kernel memory with all attributes
- * @mem: where the payload was copied to, NULL if not in one piece
+ * @attrs: kernel memory with all attributes, message by message
+ * @mem: where the payload was copied to
+ * @mem_len: bytes in a row there; 0 if the caller copied
+ * @crc: checksum of the only message's payload, if @summed
+ * @summed: @crc was computed on the way
  * @end: returned: offset after the last message
  * @lines: each message must be one line with its newline (else -EINVAL)
  * @chunks: @fresh is in use
@@ -73,12 +81,22 @@ struct mq_append {
 	const void __user *from;
 	const u8 *attrs;
 	const u8 *mem;
+	size_t mem_len;
 	u64 end;
+	u32 crc;
+	bool summed;
 	bool lines;
 	bool chunks;
 	struct mq_fresh fresh[3];
 	u8 stamp[MQ_STAMP_MAX] __aligned(8);
 };
+
+/*
+ * For a struct mq_append on the stack: mq_append_init() and what follows it set all that
+ * is read, and zeroing the rest first (CONFIG_INIT_STACK_ALL_ZERO) would be a tenth of a
+ * short write.
+ */
+#define MQ_APPEND_ON_STACK	__attribute__((__uninitialized__))
 
 /* What a write does when there is no room among held messages. */
 enum mq_mode {
@@ -111,6 +129,8 @@ static inline void mq_append_init(struct mq_append *a, const struct mq_topic *to
 	a->from = NULL;
 	a->attrs = NULL;
 	a->mem = NULL;
+	a->mem_len = 0;
+	a->summed = false;
 	a->lines = false;
 	a->chunks = false;
 	if (unlikely(stamp))

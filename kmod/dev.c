@@ -13,6 +13,7 @@
 #include "fs.h"
 #include "hold.h"
 #include "name.h"
+#include "watermark.h"
 #include "who.h"
 
 static struct mq_file *file_alloc(struct file *filp, struct mq_topic *topic, int partition,
@@ -147,6 +148,7 @@ static int mq_dev_release(struct inode *inode, struct file *filp)
 		atomic64_inc(&p->dropped_unfinished);
 	if (writes)
 		atomic_dec(&p->writers);
+	mq_watermark_free(f);
 	mq_map_release(f);
 	mq_file_free_cursors(f);
 	kvfree(f->line);
@@ -174,6 +176,21 @@ static __poll_t poll_cursor(struct mq_file *f, struct mq_cursor *c)
 	return 0;
 }
 
+/* Queue, and say that any change is of interest: nobody who was told is told again. */
+static void poll_readers(struct mq_file *f, struct poll_table_struct *table)
+{
+	struct mq_waiters *w = mq_file_waiters(f);
+
+	if (w == mq_file_rwait(f)) {
+		WRITE_ONCE(f->polled, true);
+		poll_wait(f->filp, &w->queue, table);
+		mq_waiters_want(w, 0, 0);
+	} else {
+		poll_wait(f->filp, &w->queue, table);
+		mq_watermark_want(f);
+	}
+}
+
 static __poll_t mq_dev_poll(struct file *filp, struct poll_table_struct *table)
 {
 	struct mq_file *f = filp->private_data;
@@ -182,7 +199,7 @@ static __poll_t mq_dev_poll(struct file *filp, struct poll_table_struct *table)
 	unsigned int i, nr;
 
 	if (filp->f_mode & FMODE_READ)
-		poll_wait(filp, mq_file_rwait(f), table);
+		poll_readers(f, table);
 	if (filp->f_mode & FMODE_WRITE)
 		poll_wait(filp, &p->wwait, table);
 	/* Queue, barrier, state here; state, barrier, queue in mq_append_wake(), mq_hold_move(). */
@@ -196,6 +213,8 @@ static __poll_t mq_dev_poll(struct file *filp, struct poll_table_struct *table)
 		nr = mq_file_cursors(f);
 		for (i = 0; i < nr; i++)
 			events |= poll_cursor(f, mq_file_cursor(f, i));
+		if (events && mq_watermark_below(f))
+			events &= ~(EPOLLIN | EPOLLRDNORM);
 	}
 	if ((filp->f_mode & FMODE_WRITE) &&
 	    (poll_requested_events(table) & (EPOLLOUT | EPOLLWRNORM)) &&

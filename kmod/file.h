@@ -9,6 +9,7 @@
 #include "limits.h"
 #include "partition.h"
 #include "topic.h"
+#include "wait.h"
 
 /**
  * struct mq_place - a place between two bytes of a log
@@ -35,6 +36,8 @@ struct mq_cursor {
 	struct mq_place until;
 	struct mq_holder holder;
 };
+
+struct mq_level;
 
 /**
  * struct mq_memo - where the messages of the last sendfile end
@@ -64,6 +67,7 @@ struct mq_memo {
  * @record: format=record
  * @skip: overrun=skip
  * @mapped: it was mapped, and may still be (log's lock)
+ * @polled: somebody polls it in mq_file_rwait()'s queue, and maybe for ever
  * @keeps_pos: opened read-write: the driver keeps f_pos, VFS does not (FMODE_STREAM)
  * @special: what a read has to look at before the usual: MQ_SPECIAL_FILTER, and, in
  *	units of MQ_SPECIAL_FORMAT, how often the format was changed (@grow)
@@ -74,8 +78,9 @@ struct mq_memo {
  * @first: cursor of partition @partition, or of partition 0
  * @more: cursors of further partitions, added under @grow
  * @nr: number of cursors (store-release)
- * @grow: serialises growing, and changes of options, filter and signals; inside of
+ * @grow: serialises growing, and changes of options, filter, signals and @level; inside of
  *	@rlock, outside of @wlock (which is only tried under it) and of the log's lock
+ * @level: its watermark, NULL if it never had one (store-release)
  * @from_start: a partition added later is read from its start
  * @turn: partition that the next read of several begins with
  * @wpart: partition of writes without a key
@@ -97,6 +102,7 @@ struct mq_file {
 	int partition;
 	bool record;
 	bool skip;
+	bool polled;
 	bool keeps_pos;
 	bool mapped;
 	u32 special;
@@ -112,6 +118,7 @@ struct mq_file {
 	bool until_end;
 	struct mutex grow;	/* adding cursors; options */
 	unsigned int turn;
+	struct mq_level *level;
 	struct mq_partition *wpart;
 	u32 uid;
 	struct mq_memo *memo;
@@ -155,8 +162,8 @@ static inline unsigned int mq_file_cursors(const struct mq_file *f)
 	return smp_load_acquire(&f->nr);
 }
 
-/* The queue on which its readers wait. */
-static inline wait_queue_head_t *mq_file_rwait(struct mq_file *f)
+/* The queue on which its readers wait, or its watermark does: see mq_file_waiters(). */
+static inline struct mq_waiters *mq_file_rwait(struct mq_file *f)
 {
 	return f->partition < 0 ? &f->topic->rwait : &f->first.part->rwait;
 }
@@ -184,8 +191,6 @@ void mq_memo_fill(struct mq_file *f, const struct mq_log *log,
 
 /* read.c */
 ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to);
-int mq_reader_wait(struct mq_file *f, struct wait_queue_entry *wait, bool *waiting);
-void mq_reader_wait_end(struct mq_file *f, struct wait_queue_entry *wait, bool waiting);
 void mq_count_out(struct mq_partition *p, u64 messages, u64 bytes);
 size_t mq_read_copy_out(const struct mq_ring *ring, u64 pos, size_t len, struct iov_iter *to);
 ssize_t mq_read_fault_in(struct iov_iter *to, size_t len);
@@ -209,6 +214,9 @@ static inline void mq_file_settle(struct mq_file *f)
 
 /* signal.c */
 int mq_dev_fasync(int fd, struct file *filp, int on);
+
+/* watermark.c */
+struct mq_waiters *mq_file_waiters(struct mq_file *f);
 
 /* seek.c */
 loff_t mq_dev_llseek(struct file *filp, loff_t offset, int whence);

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include "filter.h"
 #include "hook.h"
+#include "watermark.h"
 
 #define ENTRY_SIZE	sizeof(struct mq_entry)
 #define HEAD_SIZE	sizeof(struct mq_filter_head)
@@ -566,6 +567,8 @@ static ssize_t read_one(struct run *run, struct mq_file *f, struct kiocb *iocb,
 	if (own) {
 		mq_memo_drop(f);
 		mq_reader_shows(f, c, &at, true);
+		if (!mq_file_nonblock(f->filp) && mq_watermark_below(f))
+			return -EAGAIN;
 	}
 	ret = read_at(run, f, c, &at, to, own);
 	now = run->record ? at.off : at.pos;
@@ -589,6 +592,8 @@ static ssize_t read_several(struct run *run, struct mq_file *f, struct kiocb *io
 	ret = mq_file_grow(f);
 	if (ret)
 		return ret;
+	if (!mq_file_nonblock(f->filp) && mq_watermark_below(f))
+		return -EAGAIN;
 	nr = mq_file_cursors(f);
 	for (i = 0; i < nr; i++) {
 		unsigned int n = (turn + i) % nr;

@@ -261,6 +261,9 @@ void mq_room_wait_begin(struct mq_partition *p, struct mq_room_wait *wait, u64 b
 	add_wait_queue(&p->wwait, &wait->entry);
 	/* Queue, barrier, look for room here; room, barrier, queue in mq_room_wake(). */
 	smp_mb();
+	/* Who waits for more than there is room for must read: must_read() in watermark.c. */
+	mq_waiters_tell_all(&p->rwait);
+	mq_waiters_tell_all(&p->topic->rwait);
 }
 
 /**

@@ -10,6 +10,7 @@
 #include <asm/ioctls.h>
 #include "file.h"
 #include "filter.h"
+#include "watermark.h"
 
 /* Copy a structure of at least @min bytes, growable, from the caller. Its size, or an error. */
 static long arg_get(void *to, size_t ksize, size_t min, const void __user *from)
@@ -202,6 +203,18 @@ static long ioctl_filter(struct mq_file *f, const void __user *arg)
 	return size < 0 ? size : mq_filter_set(f, &filter);
 }
 
+static long ioctl_watermark(struct mq_file *f, void __user *arg)
+{
+	struct mq_watermark mark;
+	long size;
+
+	static_assert(_IOC_SIZE(MQ_IOC_WATERMARK) == sizeof(struct mq_watermark));
+	if (!(f->filp->f_mode & FMODE_READ))
+		return -EBADF;
+	size = arg_get(&mark, sizeof(mark), sizeof(mark), arg);
+	return size < 0 ? size : mq_watermark_set(f, &mark);
+}
+
 /* FIONREAD: payload bytes that can be read now. */
 static long ioctl_fionread(struct mq_file *f, void __user *arg)
 {
@@ -249,6 +262,8 @@ long mq_dev_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return ioctl_options(f, p, true);
 	case MQ_IOC_FILTER:
 		return ioctl_filter(f, p);
+	case MQ_IOC_WATERMARK:
+		return ioctl_watermark(f, p);
 	}
 	return -ENOTTY;
 }

@@ -5,6 +5,7 @@
 
 #include <linux/bits.h>
 #include <linux/sizes.h>
+#include <linux/time64.h>
 
 #define MQ_MAX_PARTITIONS	1024U	/* partitions of a topic */
 #define MQ_MAX_TOPICS		65536U	/* default of max_topics; one minor each */
@@ -36,8 +37,11 @@
  * Where nothing is held, so many messages are evicted ahead, but at most this
  * part of the ring: not one message at each write.
  */
-#define MQ_EVICT_AHEAD		16
+#define MQ_EVICT_AHEAD		64
 #define MQ_EVICT_PART		256
+
+/* A watermark's reader waits so long at most while there is something to read. */
+#define MQ_MAX_WATERMARK_NS	(3600ULL * NSEC_PER_SEC)
 
 /* Maps of a partition, parts of divided ones included: a replaced chunk is taken out of each. */
 #define MQ_MAX_MAPS		4096

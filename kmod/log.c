@@ -36,6 +36,9 @@ int mq_log_init(struct mq_log *log, const struct mq_log_config *config)
 	log->run_off = config->start_offset;
 	log->epoch = 0;
 	log->map = NULL;
+	log->ready.off = config->start_offset;
+	log->ready.pos = config->start_position;
+	log->ready.attr = 0;
 
 	err = mq_ring_init(&log->data, config->ring_bytes, MQ_MAX_CHUNK_SHIFT,
 			   config->start_position, true, config->reserve, config->memcg);

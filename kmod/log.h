@@ -44,6 +44,8 @@ struct mq_bounds {
  * @last_ts: time stamp of the newest message
  * @run_off: first offset of the newest run of growing time stamps
  * @epoch: epoch stamped into entries
+ * @ready: a write that ends within it finds room and chunks: computed when the tail
+ *	moves or a chunk is entered, so that other writes need not (@lock)
  * @map: what its maps have in common, NULL if it never was mapped (set once, under @lock)
  *
  * A reader copies a snapshot of @b (mq_log_bounds()), copies what lies within
@@ -63,6 +65,11 @@ struct mq_log {
 	u64 run_off;
 	u32 epoch;
 	struct mq_map *map;
+	struct {
+		u64 off;
+		u64 pos;
+		u64 attr;
+	} ready;
 };
 
 /**

@@ -304,7 +304,9 @@ static int put_stats(struct sk_buff *skb, int type, const struct mq_stats *s, in
 	    nla_put_u32(skb, MQ_A_STATS_SYNC_WAITING, s->sync_waiting) ||
 	    nla_put_u64_64bit(skb, MQ_A_STATS_MEMORY, s->memory, MQ_A_STATS_PAD) ||
 	    nla_put_u64_64bit(skb, MQ_A_STATS_LENT, s->lent, MQ_A_STATS_PAD) ||
-	    nla_put_u64_64bit(skb, MQ_A_STATS_WRAPS, s->wraps, MQ_A_STATS_PAD)) {
+	    nla_put_u64_64bit(skb, MQ_A_STATS_WRAPS, s->wraps, MQ_A_STATS_PAD) ||
+	    nla_put_u64_64bit(skb, MQ_A_STATS_LOCK_RETRIES, s->lock_retries,
+			      MQ_A_STATS_PAD)) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
 	}

@@ -220,8 +220,11 @@ int mq_file_set_options(struct mq_file *f, const struct mq_options *options)
 	if (f->keeps_pos)
 		mutex_unlock(&f->rlock);
 	/* Whoever waits in a read has to look again. */
-	if (!err && mask && reads)
-		wake_up_all(mq_file_rwait(f));
+	if (!err && mask && reads) {
+		wake_up_all(&mq_file_rwait(f)->queue);
+		if (mq_file_waiters(f) != mq_file_rwait(f))
+			wake_up_all(&mq_file_waiters(f)->queue);
+	}
 	return err;
 }
 

@@ -57,7 +57,7 @@ struct mq_partition *mq_partition_create(struct mq_topic *topic, unsigned int nu
 	p->topic = topic;
 	p->number = number;
 	p->durable_off = topic->start_offset;
-	init_waitqueue_head(&p->rwait);
+	mq_waiters_init(&p->rwait);
 	init_waitqueue_head(&p->wwait);
 	init_waitqueue_head(&p->dwait);
 	INIT_LIST_HEAD(&p->holders);
@@ -92,7 +92,7 @@ void mq_partition_destroy(struct mq_partition *p)
  */
 void mq_partition_wake_all(struct mq_partition *p)
 {
-	wake_up_all(&p->rwait);
+	wake_up_all(&p->rwait.queue);
 	wake_up_all(&p->wwait);
 	wake_up_all(&p->dwait);
 }
@@ -120,6 +120,7 @@ void mq_partition_stats(struct mq_partition *p, struct mq_stats *sum)
 	sum->bytes_in += b.head_pos - log->start.head_pos;
 	sum->dropped_held += READ_ONCE(p->dropped_held);
 	sum->evicted += READ_ONCE(p->evicted);
+	sum->lock_retries += READ_ONCE(p->lock_retries);
 	sum->lent += (u64)READ_ONCE(log->data.nr_lent) << log->data.chunk_shift;
 	sum->wraps += (b.head_pos - log->start.head_pos) >> ilog2(log->data.size);
 	sum->memory += atomic64_read(&log->data.memory) + atomic64_read(&log->index.memory) +

@@ -6,6 +6,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "log.h"
+#include "wait.h"
 
 struct mq_topic;
 
@@ -56,6 +57,7 @@ struct mq_stats {
 	u64 memory;
 	u64 lent;
 	u64 wraps;
+	u64 lock_retries;
 };
 
 /**
@@ -69,6 +71,7 @@ struct mq_stats {
  * @durable_off: messages below are durable (persistent topics)
  * @holders: struct mq_holder (log's lock)
  * @held_pos, @held_off: lower bounds of what @holders hold, cached (log's lock)
+ * @lock_retries: how often a writer found the log's lock taken
  * @reap: returns lent chunks that came back while nobody writes
  * @pcpu: readers' counters
  */
@@ -77,7 +80,7 @@ struct mq_partition {
 	unsigned int number;
 	struct mq_log log;
 
-	wait_queue_head_t rwait;
+	struct mq_waiters rwait;
 	wait_queue_head_t wwait;
 	wait_queue_head_t dwait;
 	u64 durable_off;
@@ -89,6 +92,7 @@ struct mq_partition {
 	/* Written under the log's lock. */
 	u64 dropped_held;
 	u64 evicted;
+	u64 lock_retries;
 
 	atomic64_t rejected;
 	atomic64_t dropped_unfinished;

@@ -7,10 +7,10 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
-#include <linux/wait.h>
 #include "file.h"
 #include "hold.h"
 #include "hook.h"
+#include "watermark.h"
 
 #define ENTRY_SIZE	sizeof(struct mq_entry)
 
@@ -312,6 +312,8 @@ static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
 	if (own) {
 		mq_memo_drop(f);
 		mq_reader_shows(f, c, &at, true);
+		if (!mq_file_nonblock(f->filp) && mq_watermark_below(f))
+			return -EAGAIN;
 	}
 	do {
 		ret = read_from(f, record, c, &at, to);
@@ -341,6 +343,8 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 	ret = mq_file_grow(f);
 	if (ret)
 		return ret;
+	if (!mq_file_nonblock(f->filp) && mq_watermark_below(f))
+		return -EAGAIN;
 	nr = mq_file_cursors(f);
 	for (i = 0; i < nr; i++) {
 		unsigned int n = (turn + i) % nr;
@@ -389,63 +393,6 @@ ssize_t mq_read_usual(struct mq_file *f, struct kiocb *iocb, struct iov_iter *to
 	return mq_file_several(f) ? read_several(f, iocb, to) : read_one(f, iocb, to);
 }
 
-/* Who was woken leaves the queue, so that writers do not wake it again until it has run. */
-static int wake_once(struct wait_queue_entry *wait, unsigned int mode, int sync, void *key)
-{
-	int woken = woken_wake_function(wait, mode, sync, key);
-
-	if (woken)
-		list_del_init_careful(&wait->entry);
-	return woken;
-}
-
-/**
- * mq_reader_wait() - wait for more to read
- * @f: the file
- * @wait: on the caller's stack
- * @waiting: the caller has been here before
- *
- * The first call, and one after a wake-up, only joins the queue: the caller looks
- * again before it waits.
- *
- * Return: 0 to look again, -ERESTARTSYS at a signal.
- */
-int mq_reader_wait(struct mq_file *f, struct wait_queue_entry *wait, bool *waiting)
-{
-	wait_queue_head_t *queue = mq_file_rwait(f);
-	unsigned long flags;
-	bool joins;
-
-	if (!*waiting) {
-		init_waitqueue_func_entry(wait, wake_once);
-		wait->private = current;
-		wait->flags = 0;
-		INIT_LIST_HEAD(&wait->entry);
-		*waiting = true;
-	}
-	/* Locked, for wake_once() wakes first and removes then: we could see us still queued. */
-	spin_lock_irqsave(&queue->lock, flags);
-	joins = list_empty(&wait->entry);
-	if (joins)
-		__add_wait_queue(queue, wait);
-	spin_unlock_irqrestore(&queue->lock, flags);
-	if (joins) {
-		/* Queue, barrier, head here; head, barrier, queue in mq_append_wake(). */
-		smp_mb();
-		return 0;
-	}
-	if (signal_pending(current))
-		return -ERESTARTSYS;
-	wait_woken(wait, TASK_INTERRUPTIBLE | TASK_FREEZABLE, MAX_SCHEDULE_TIMEOUT);
-	return 0;
-}
-
-void mq_reader_wait_end(struct mq_file *f, struct wait_queue_entry *wait, bool waiting)
-{
-	if (waiting && !list_empty_careful(&wait->entry))
-		remove_wait_queue(mq_file_rwait(f), wait);
-}
-
 /* Its owner may sleep in a page fault, or in a filter's memory. */
 static int lock_readers(struct mq_file *f, const struct kiocb *iocb)
 {
@@ -458,11 +405,12 @@ ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct mq_file *f = iocb->ki_filp->private_data;
 	bool nonblock = mq_file_nonblock(f->filp) || (iocb->ki_flags & IOCB_NOWAIT);
-	bool waiting = false, own = false, dead;
+	bool own = false, dead;
 	u32 special = READ_ONCE(f->special);
-	struct wait_queue_entry wait;
+	struct mq_wait wait;
 	ssize_t ret;
 
+	wait.in = NULL;
 	if (!iov_iter_count(to))
 		return 0;
 	for (;;) {
@@ -482,12 +430,12 @@ ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			mutex_unlock(&f->rlock);
 		if (ret != -EAGAIN)
 			break;
-		if (!waiting)
+		if (!wait.in)
 			own = iocb->ki_pos == READ_ONCE(f->filp->f_pos);
-		ret = dead ? -ENODEV : nonblock ? -EAGAIN : mq_reader_wait(f, &wait, &waiting);
+		ret = dead ? -ENODEV : nonblock ? -EAGAIN : mq_reader_wait(f, &wait);
 		if (ret)
 			break;
 	}
-	mq_reader_wait_end(f, &wait, waiting);
+	mq_reader_wait_end(&wait);
 	return ret;
 }

@@ -127,36 +127,31 @@ static int parse_header(struct mq_file *f, struct mq_batch *h, struct iov_iter *
 
 static int parse_records(struct mq_file *f, struct batch *b, struct iov_iter *from)
 {
-	u32 max = READ_ONCE(f->topic->max_message_bytes), i;
 	u64 bytes = 0, attr_bytes = 0;
+	u32 bad = 0, longest = 0, i;
 
+	/* All at once, and looked at only here: a message is laid out as its record. */
+	if (copy_in(b->msgs, b->head.count * sizeof(*b->msgs), from))
+		return -EFAULT;
+	/* What will be flags and hash is the record's flags and reserved field. */
 	for (i = 0; i < b->head.count; i++) {
-		struct mq_msg *m = &b->msgs[i];
-		struct mq_record r;
+		const struct mq_msg *m = &b->msgs[i];
 
-		if (copy_in(&r, sizeof(r), from))
-			return -EFAULT;
-		if (r.flags || r.reserved || r.attr_len % 4)
-			return -EINVAL;
-		if (r.len > b->head.payload_len - bytes ||
-		    r.attr_len > b->head.attrs_len - attr_bytes)
-			return -EINVAL;
-		if (r.len > max)
-			return -EMSGSIZE;
-		m->len = r.len;
-		m->attr_len = r.attr_len;
-		m->attr_off = attr_bytes;
-		m->hash = 0;
-		m->flags = 0;
-		bytes += r.len;
-		attr_bytes += r.attr_len;
+		bad |= m->flags | m->hash | (m->attr_len % 4);
+		longest = max(longest, m->len);
+		bytes += m->len;
+		attr_bytes += m->attr_len;
 	}
-	return bytes == b->head.payload_len && attr_bytes == b->head.attrs_len ? 0 : -EINVAL;
+	/* Sums of 32-bit numbers do not come round; if they are right, no part is too long. */
+	if (bad || bytes != b->head.payload_len || attr_bytes != b->head.attrs_len)
+		return -EINVAL;
+	return longest > READ_ONCE(f->topic->max_message_bytes) ? -EMSGSIZE : 0;
 }
 
 static int parse_attrs(struct batch *b, struct iov_iter *from)
 {
 	size_t pad = ALIGN(b->head.attrs_len, 8) - b->head.attrs_len;
+	const u8 *attrs = b->attrs;
 	u32 i;
 	int err;
 
@@ -169,9 +164,10 @@ static int parse_attrs(struct batch *b, struct iov_iter *from)
 		struct mq_msg *m = &b->msgs[i];
 		bool has_key;
 
-		err = mq_attr_check(b->attrs + m->attr_off, m->attr_len, &has_key, &m->hash);
+		err = mq_attr_check(attrs, m->attr_len, &has_key, &m->hash);
 		if (has_key)
 			m->flags |= MQ_ENTRY_KEY;
+		attrs += m->attr_len;
 	}
 	return err;
 }
@@ -221,10 +217,10 @@ static bool route(struct mq_file *f, struct batch *b, struct mq_partition **p)
 	return one;
 }
 
-static void fill_append(struct mq_file *f, struct mq_append *a, const struct batch *b)
+static void fill_append(struct mq_file *f, struct mq_append *a, const u8 *attrs)
 {
 	mq_append_init(a, f->topic, f->uid);
-	a->attrs = b->attrs;
+	a->attrs = attrs;
 	a->lines = READ_ONCE(f->topic->framing) == MQ_FRAMING_LINE;
 }
 
@@ -234,7 +230,7 @@ static int write_one(struct mq_file *f, struct batch *b, struct mq_partition *p,
 	struct mq_append a;
 	int err;
 
-	fill_append(f, &a, b);
+	fill_append(f, &a, b->attrs);
 	a.msgs = b->msgs;
 	a.count = b->head.count;
 	a.bytes = b->head.payload_len;
@@ -249,30 +245,39 @@ static int write_one(struct mq_file *f, struct batch *b, struct mq_partition *p,
 	return err;
 }
 
-/* Sort the messages by partition, each partition's in their order: into @sorted, @order. */
+/*
+ * Sort the messages by partition, each partition's in their order: into @sorted,
+ * their attributes into @attrs, and which of the partitions into @order.
+ */
 static unsigned int share_out(struct mq_file *f, const struct batch *b,
-			      struct mq_span_part *sp, struct mq_msg *sorted, u16 *order)
+			      struct mq_span_part *sp, struct mq_msg *sorted, u8 *attrs,
+			      u16 *order)
 {
 	u32 i, k = 0, nr = mq_topic_partitions(f->topic);
 	unsigned int n = 0, part;
 
 	for (part = 0; part < nr; part++) {
 		struct mq_append *a = &sp[n].a;
+		const u8 *from = b->attrs;
 
 		a->count = 0;
-		for (i = 0; i < b->head.count; i++) {
+		for (i = 0; i < b->head.count; from += b->msgs[i++].attr_len) {
+			const struct mq_msg *m = &b->msgs[i];
+
 			if (b->parts[i] != part)
 				continue;
 			if (!a->count) {
-				fill_append(f, a, b);
+				fill_append(f, a, attrs);
 				a->msgs = sorted + k;
 				a->bytes = 0;
 			}
-			sorted[k++] = b->msgs[i];
+			sorted[k++] = *m;
 			order[i] = n;
 			a->count++;
-			a->bytes += b->msgs[i].len;
-			a->attr_bytes += b->msgs[i].attr_len;
+			a->bytes += m->len;
+			memcpy(attrs, from, m->attr_len);
+			attrs += m->attr_len;
+			a->attr_bytes += m->attr_len;
 		}
 		cond_resched();
 		if (a->count)
@@ -290,14 +295,16 @@ static int write_spanning(struct mq_file *f, struct batch *b, struct iov_iter *p
 	struct mq_msg *sorted;
 	unsigned int i, n;
 	int err = -ENOMEM;
+	u8 *attrs;
 	u16 *order;
 
 	sp = kvmalloc_array(max + 1, sizeof(*sp), gfp);
 	sorted = kvmalloc_array(b->head.count, sizeof(*sorted), gfp);
 	order = kvmalloc_array(b->head.count, sizeof(*order), gfp);
-	if (!sp || !sorted || !order)
+	attrs = kvmalloc(b->head.attrs_len, gfp);
+	if (!sp || !sorted || !order || !attrs)
 		goto out;
-	n = share_out(f, b, sp, sorted, order);
+	n = share_out(f, b, sp, sorted, attrs, order);
 	for (i = 0, err = 0; !err && i < n; i++)
 		err = mq_append_check(f->topic, &sp[i].a);
 	if (!err)
@@ -308,6 +315,7 @@ static int write_spanning(struct mq_file *f, struct batch *b, struct iov_iter *p
 	for (i = 0; !err && dsync && i < n; i++)
 		err = mq_durable_wait(sp[i].part, sp[i].a.end, false);
 out:
+	kvfree(attrs);
 	kvfree(order);
 	kvfree(sorted);
 	kvfree(sp);

@@ -157,6 +157,7 @@ int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
 	ring->nr_slots = max_t(u64, size >> ring->chunk_shift, 1) + lend;
 	ring->lend = lend;
 	ring->entered = start & ~(mq_ring_chunk(ring) - 1);
+	ring->head = NULL;
 	INIT_LIST_HEAD(&ring->lent);
 	ring->nr_lent = 0;
 	atomic64_set(&ring->memory, 0);
@@ -297,6 +298,7 @@ int mq_ring_enter(struct mq_ring *ring, u64 end, struct list_head *fresh)
 			}
 		}
 		ring->entered += mq_ring_chunk(ring);
+		ring->head = rcu_dereference_protected(ring->slots[slot], true)->base;
 	}
 	return 0;
 }
@@ -448,7 +450,7 @@ void mq_ring_write(struct mq_ring *ring, u64 pos, const void *src, size_t len)
  * @pos: where from
  * @len: how much
  */
-u32 mq_ring_crc32c(struct mq_ring *ring, u32 crc, u64 pos, size_t len)
+u32 mq_ring_crc32c(const struct mq_ring *ring, u32 crc, u64 pos, size_t len)
 {
 	while (len) {
 		size_t seg;

@@ -44,6 +44,7 @@ struct mq_chunk {
  * @slots: the chunks; written under the log's lock, read under RCU
  * @entered: end of the slot entered last; bytes below it have a chunk of
  *	their own lap (log's lock)
+ * @head: address of that slot's chunk; NULL if it is not one piece (log's lock)
  * @lent: replaced chunks whose pages are still held elsewhere (log's lock)
  * @nr_lent: length of @lent (written under the log's lock)
  * @memory: bytes of its chunks, lent ones included
@@ -63,6 +64,7 @@ struct mq_ring {
 	bool lend;
 	struct mq_chunk __rcu **slots;
 	u64 entered;
+	void *head;
 	struct list_head lent;
 	unsigned int nr_lent;
 	atomic64_t memory;
@@ -114,6 +116,24 @@ static inline void *mq_ring_ptr(const struct mq_ring *ring, u64 pos, size_t *len
 	return page_address(chunk->pages[off >> PAGE_SHIFT]) + offset_in_page(off);
 }
 
+/**
+ * mq_ring_head() - the same for a byte that is about to be written
+ * @ring: the ring, entered so far
+ * @pos: the byte's position
+ * @len: returned: bytes that follow it at the same address
+ *
+ * Context: the log's lock. Writers stay in a chunk for a while: no look at the slots.
+ */
+static inline void *mq_ring_head(const struct mq_ring *ring, u64 pos, size_t *len)
+{
+	u64 left = ring->entered - pos;
+
+	if (unlikely(left > mq_ring_chunk(ring) || !left || !ring->head))
+		return mq_ring_ptr(ring, pos, len);
+	*len = left;
+	return ring->head + mq_ring_chunk(ring) - left;
+}
+
 /*
  * Copy to one piece of a ring. Whole pages of ours: there is no object whose
  * bounds could be checked. Page faults are off; access_ok() was asked. Bytes copied.
@@ -146,7 +166,7 @@ size_t mq_ring_copy_from_iter(struct mq_ring *ring, u64 pos, size_t len,
 size_t mq_ring_copy_from_user(struct mq_ring *ring, u64 pos, size_t len,
 			      const void __user *from);
 void mq_ring_write(struct mq_ring *ring, u64 pos, const void *src, size_t len);
-u32 mq_ring_crc32c(struct mq_ring *ring, u32 crc, u64 pos, size_t len);
+u32 mq_ring_crc32c(const struct mq_ring *ring, u32 crc, u64 pos, size_t len);
 u64 mq_ring_find(struct mq_ring *ring, u64 pos, size_t len, u8 c);
 void mq_ring_reap(struct mq_ring *ring);
 

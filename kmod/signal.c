@@ -12,12 +12,14 @@
  * struct mq_signals - a file that sends signals
  * @f: the file; owns this while O_ASYNC is set
  * @list: the kernel's, of whom to tell: one entry
+ * @head: messages there when it last told of some (the readers' queue's lock)
  * @rwait: in the queue of its readers, if it is open for reading
  * @wwait: in the queue for room, if it is open for writing
  */
 struct mq_signals {
 	struct mq_file *f;
 	struct fasync_struct *list;
+	u64 head;
 	struct wait_queue_entry rwait;
 	struct wait_queue_entry wwait;
 };
@@ -28,13 +30,33 @@ static void tell(struct mq_signals *s, int band)
 	kill_fasync(&s->list, SIGIO, mq_topic_dead(s->f->topic) ? POLL_HUP : band);
 }
 
+/* Messages appended ever, to all that the file reads. */
+static u64 heads(struct mq_file *f)
+{
+	unsigned int i, nr = f->partition < 0 ? mq_topic_partitions(f->topic) : 1;
+	u64 sum = 0;
+
+	for (i = 0; i < nr; i++) {
+		const struct mq_partition *p = f->partition < 0 ?
+			mq_topic_partition(f->topic, i) : f->first.part;
+
+		sum += READ_ONCE(p->log.b.head_off);
+	}
+	return sum;
+}
+
 static int wake_reader(struct wait_queue_entry *wait, unsigned int mode, int sync, void *key)
 {
 	struct mq_signals *s = container_of(wait, struct mq_signals, rwait);
+	u64 head = heads(s->f);
 
-	/* Without a key something else has changed: the topic's deletion counts. */
-	if (key || mq_topic_dead(s->f->topic))
-		tell(s, POLL_IN);
+	/* Nobody looks in vain before the next signal, so each append is of interest. */
+	mq_waiters_want_locked(mq_file_rwait(s->f), 0, 0);
+	/* Something else may have changed: the topic's deletion counts. */
+	if (head == s->head && !mq_topic_dead(s->f->topic))
+		return 0;
+	s->head = head;
+	tell(s, POLL_IN);
 	return 0;
 }
 
@@ -81,13 +103,16 @@ int mq_dev_fasync(int fd, struct file *filp, int on)
 			goto out;
 		}
 		f->signals = s;
-		if (filp->f_mode & FMODE_READ)
-			add_wait_queue(mq_file_rwait(f), &s->rwait);
+		if (filp->f_mode & FMODE_READ) {
+			s->head = heads(f);
+			add_wait_queue(&mq_file_rwait(f)->queue, &s->rwait);
+			mq_waiters_want(mq_file_rwait(f), 0, 0);
+		}
 		if (filp->f_mode & FMODE_WRITE)
 			add_wait_queue(&f->wpart->wwait, &s->wwait);
 	} else if (!on) {
 		if (filp->f_mode & FMODE_READ)
-			remove_wait_queue(mq_file_rwait(f), &s->rwait);
+			remove_wait_queue(&mq_file_rwait(f)->queue, &s->rwait);
 		if (filp->f_mode & FMODE_WRITE)
 			remove_wait_queue(&f->wpart->wwait, &s->wwait);
 		f->signals = NULL;

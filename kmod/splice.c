@@ -14,6 +14,7 @@
 #include <linux/splice.h>
 #include "file.h"
 #include "hook.h"
+#include "watermark.h"
 
 #define SPLICE_PAGES	PIPE_DEF_BUFFERS
 
@@ -205,7 +206,7 @@ overrun:
 }
 
 static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_info *pipe,
-			  size_t len, unsigned int slots)
+			  size_t len, unsigned int slots, bool nonblock)
 {
 	bool sendfile = sendfile_pipe(pipe);
 	bool later = sendfile && pipe->head;
@@ -223,6 +224,8 @@ static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_inf
 		return ret;
 	if (own)
 		mq_reader_shows(f, c, &at, true);
+	if (own && !later && !nonblock && mq_watermark_below(f))
+		return -EAGAIN;
 	while ((ret = splice_from(f, c, &at, pipe, len, slots, sendfile && own)) == -ENOBUFS) {
 		/* The sendfile ends here, uncorked; the next one tells the loss. */
 		if (later)
@@ -249,7 +252,7 @@ static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_inf
 
 /* From several partitions in turn, into a pipe of the caller's. */
 static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode_info *pipe,
-			      size_t len, unsigned int slots)
+			      size_t len, unsigned int slots, bool nonblock)
 {
 	unsigned int i, nr, turn = READ_ONCE(f->turn);
 	bool all_ended = true;
@@ -258,6 +261,8 @@ static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode
 	ret = mq_file_grow(f);
 	if (ret)
 		return ret;
+	if (!nonblock && mq_watermark_below(f))
+		return -EAGAIN;
 	nr = mq_file_cursors(f);
 	for (i = 0; i < nr; i++) {
 		unsigned int n = (turn + i) % nr;
@@ -324,9 +329,11 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 {
 	struct mq_file *f = in->private_data;
 	bool nonblock = mq_file_nonblock(in) || (flags & SPLICE_F_NONBLOCK);
-	bool waiting = false, dead;
-	struct wait_queue_entry wait;
+	struct mq_wait wait;
 	ssize_t ret, slots;
+	bool dead;
+
+	wait.in = NULL;
 
 	if (f->record || (READ_ONCE(f->special) & MQ_SPECIAL_FILTER) ||
 	    (sendfile_pipe(pipe) && mq_file_several(f)))
@@ -360,8 +367,8 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 		if (f->keeps_pos && !(sendfile_pipe(pipe) && pipe->head))
 			*ppos = in->f_pos;
 		ret = mq_file_several(f) ?
-			splice_several(f, ppos, pipe, len, slots) :
-			splice_one(f, ppos, pipe, len, slots);
+			splice_several(f, ppos, pipe, len, slots, nonblock) :
+			splice_one(f, ppos, pipe, len, slots, nonblock);
 		/* VFS stores the position only after it has unlocked us. */
 		if (f->keeps_pos) {
 			if (ret > 0 && !sendfile_pipe(pipe))
@@ -376,11 +383,11 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 		mq_memo_drop(f);
 		/* No wait holds the pipe's lock. */
 		pipe_unlock(pipe);
-		ret = mq_reader_wait(f, &wait, &waiting);
+		ret = mq_reader_wait(f, &wait);
 		pipe_lock(pipe);
 		if (ret)
 			break;
 	}
-	mq_reader_wait_end(f, &wait, waiting);
+	mq_reader_wait_end(&wait);
 	return ret;
 }

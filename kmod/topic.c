@@ -339,7 +339,7 @@ void mq_topic_wake_all(struct mq_topic *topic)
 	xa_for_each(&topic->partitions, n, p)
 		mq_partition_wake_all(p);
 	/* Without a key: pollers whatever they wait for, EPOLLHUP included. */
-	wake_up_all(&topic->rwait);
+	wake_up_all(&topic->rwait.queue);
 }
 
 /* The cgroup that the topic's memory is charged to, if one is named. */
@@ -388,7 +388,7 @@ static struct mq_topic *make(const struct mq_config *c, struct netlink_ext_ack *
 	mutex_init(&topic->lock);
 	mutex_init(&topic->span_lock);
 	xa_init(&topic->partitions);
-	init_waitqueue_head(&topic->rwait);
+	mq_waiters_init(&topic->rwait);
 	topic->max_message_bytes = c->max_message_bytes;
 	topic->framing = c->framing;
 	topic->overflow = c->overflow;

@@ -14,6 +14,7 @@
 #include <linux/xarray.h>
 #include <mq/mq.h>
 #include <mq/netlink.h>
+#include "wait.h"
 
 struct mem_cgroup;
 struct mq_partition;
@@ -23,7 +24,8 @@ struct mq_partition;
 			 MQ_FEATURE_ATTRS | MQ_FEATURE_PARTITIONS | \
 			 MQ_FEATURE_HOLD_READERS | MQ_FEATURE_PERSISTENT | \
 			 MQ_FEATURE_MMAP | MQ_FEATURE_OPTIONS | MQ_FEATURE_FILTER | \
-			 MQ_FEATURE_SIGNAL | MQ_FEATURE_NOWAIT)
+			 MQ_FEATURE_SIGNAL | MQ_FEATURE_NOWAIT | \
+			 MQ_FEATURE_WATERMARK)
 
 /**
  * struct mq_config - what a topic can be created with or changed to
@@ -130,7 +132,7 @@ struct mq_topic {
 	bool dead;
 	unsigned int nr_partitions;
 	struct xarray partitions;
-	wait_queue_head_t rwait;
+	struct mq_waiters rwait;
 	atomic_t next_partition;
 	atomic_t readers;
 	atomic_t writers;

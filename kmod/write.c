@@ -12,7 +12,7 @@ static __always_inline int write_message(struct mq_file *f, struct iov_iter *pay
 					 enum mq_mode mode, u64 *end)
 {
 	struct mq_msg msg = { .len = len };
-	struct mq_append a;
+	struct mq_append a MQ_APPEND_ON_STACK;
 	int err = 0;
 
 	if (unlikely(len > READ_ONCE(f->topic->max_message_bytes)))
@@ -84,6 +84,16 @@ ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return ret;
 }
 
+static noinline ssize_t write_by_iter(struct file *filp, const char __user *buf, size_t count)
+{
+	struct iov_iter from;
+	struct kiocb iocb;
+
+	iov_iter_ubuf(&from, WRITE, (void __user *)buf, count);
+	init_sync_kiocb(&iocb, filp);
+	return mq_dev_write_iter(&iocb, &from);
+}
+
 /*
  * The commonest write(2) in a short way round: one message from one piece of
  * memory, as /dev/null has one beside its write_iter.
@@ -91,8 +101,6 @@ ssize_t mq_dev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 ssize_t mq_dev_write(struct file *filp, const char __user *buf, size_t count, loff_t *ppos)
 {
 	struct mq_file *f = filp->private_data;
-	struct iov_iter from;
-	struct kiocb iocb;
 	u64 end;
 	int err;
 
@@ -102,7 +110,5 @@ ssize_t mq_dev_write(struct file *filp, const char __user *buf, size_t count, lo
 				    mq_file_nonblock(filp) ? MQ_NONBLOCK : MQ_BLOCK, &end);
 		return err ?: count;
 	}
-	iov_iter_ubuf(&from, WRITE, (void __user *)buf, count);
-	init_sync_kiocb(&iocb, filp);
-	return mq_dev_write_iter(&iocb, &from);
+	return write_by_iter(filp, buf, count);
 }

@@ -226,6 +226,7 @@ struct topic_stats {
 	uint64_t memory;
 	uint64_t lent;
 	uint64_t wraps;
+	uint64_t lock_retries;
 };
 
 struct topic_info {

@@ -205,6 +205,7 @@ static const struct field stats_fields[] = {
 	F(topic_stats, STATS, MEMORY, memory),
 	F(topic_stats, STATS, LENT, lent),
 	F(topic_stats, STATS, WRAPS, wraps),
+	F(topic_stats, STATS, LOCK_RETRIES, lock_retries),
 	{ 0 }
 };
 

@@ -406,6 +406,33 @@ TEST(record_stamp, "stamped attributes: the kernel writes them, nobody else may"
 	expect_eq(r[2].e->uid, 0);	/* the opener's */
 }
 
+TEST(record_stamp_batch, "in a batch each message keeps its own attributes, with the stamped ones behind them")
+{
+	const char *t = topic_new(.stamp = MQ_STAMP_UID, .ring_messages = 64);
+	int rec = rec_open(t, O_WRONLY), rd = rec_open(t, O_RDONLY);
+	struct batch *b = batch_new();
+	char tag[16];
+
+	/* More than once around the index. */
+	for (int round = 0; round < 9; round++) {
+		batch_reset(b);
+		for (int i = 0; i < 13; i++) {
+			batch_add(b, "record", 1 + i % 6);
+			snprintf(tag, sizeof(tag), "%d of round %d", i, round);
+			if (i % 4)
+				batch_attr(b, MQ_ATTR_TAG, tag, strlen(tag));
+		}
+		need(batch_write(b, rec, MQ_PARTITION_ANY) > 0);
+		need_eq(PARSE(rd, NULL), 13);
+		for (int i = 0; i < 13; i++) {
+			snprintf(tag, sizeof(tag), "%d of round %d", i, round);
+			if (i % 4)
+				expect_attr(&r[i], MQ_ATTR_TAG, tag, strlen(tag));
+			expect_attr(&r[i], MQ_ATTR_WRITER_UID, &(uint32_t) { 0 }, 4);
+		}
+	}
+}
+
 TEST(record_unstamped, "stamped types are EINVAL on write on topics that do not stamp, too")
 {
 	const char *t = topic_new();

@@ -122,7 +122,7 @@ cut -d '{' -f 1 all | sort -u >series
 missing=
 for column in messages-in bytes-in messages-out bytes-out dropped-held rejected \
 	dropped-unfinished lost overruns evicted no-memory readers writers writers-waiting \
-	sync-waiting memory lent wraps head-offset tail-offset durable-offset held-offset; do
+	sync-waiting memory lent wraps lock-retries head-offset tail-offset durable-offset held-offset; do
 	grep -qx "$column" columns || missing="$missing no-column:$column"
 	grep -qE "^mq_(topic|partition)_$(echo $column | tr - _)(_total|_bytes)?\$" series ||
 		missing="$missing $column"

@@ -27,7 +27,7 @@ static const char *const hold_words[] = { "readers", NULL };
 static const char *const stamp_words[] = { "uid", "cgroup", NULL };
 static const char *const feature_words[] = {
 	"splice", "line", "record", "attrs", "partitions", "hold-readers", "persistent", "mmap",
-	"options", "filter", "signal", "nowait", NULL
+	"options", "filter", "signal", "nowait", "watermark", NULL
 };
 
 static const char *const reader_words[] = { "holds", "limits", "record", "skip", NULL };
@@ -137,6 +137,8 @@ static const struct attr counters[] = {
 	{ "lent", MQ_A_STATS_LENT, ATTR_SIZE, 0,
 	  "ring memory replaced and still held by pipes and sockets", NULL },
 	{ "wraps", MQ_A_STATS_WRAPS, ATTR_U64, 0, "times the data ring came round", NULL },
+	{ "lock-retries", MQ_A_STATS_LOCK_RETRIES, ATTR_U64, 0,
+	  "times a writer found the log's lock taken", NULL },
 };
 
 static const struct attr modules[] = {

@@ -188,6 +188,7 @@ enum mq_header_attr {
 #define MQ_FEATURE_FILTER	(1ULL << 9)	/* MQ_IOC_FILTER */
 #define MQ_FEATURE_SIGNAL	(1ULL << 10)	/* O_ASYNC */
 #define MQ_FEATURE_NOWAIT	(1ULL << 11)	/* RWF_NOWAIT; io_uring without threads */
+#define MQ_FEATURE_WATERMARK	(1ULL << 12)	/* MQ_IOC_WATERMARK */
 
 /**
  * struct mq_features - what this module can do (MQ_IOC_FEATURES)
@@ -440,6 +441,32 @@ struct mq_filter_head {
 };
 
 /**
+ * struct mq_watermark - when a reader is woken (MQ_IOC_WATERMARK)
+ * @size: bytes of this structure
+ * @reserved: 0
+ * @bytes: payload bytes, at most a quarter of ring_bytes; 0: they do not count
+ * @messages: messages, at most a quarter of ring_messages; 0: they do not count
+ * @delay: ns, at most 3,600 s; 0 if and only if @bytes and @messages are 0
+ *
+ * A read or splice at the file's own position that may wait, and poll's IN, wait
+ * until so much is unread by this file, over all of its partitions (either of the
+ * two), or until @delay after the first message that is unread was appended. What
+ * cannot grow is not waited for: a deleted topic, until=end, an overrun, writers that
+ * wait for room, the rest of a message. With O_NONBLOCK a read gives what is there;
+ * with RWF_NOWAIT only (and in io_uring) it is EAGAIN below the watermark. All zero,
+ * as after open: any message is enough. A watermark is the open file's.
+ *
+ * EINVAL beyond the limits, EBADF if the file is not open for reading.
+ */
+struct mq_watermark {
+	__u32 size;
+	__u32 reserved;
+	__u64 bytes;
+	__u64 messages;
+	__u64 delay;
+};
+
+/**
  * struct mq_map_header - what a map of a partition begins with
  * @size: bytes of this structure
  * @version: MQ_MAP_VERSION
@@ -540,5 +567,6 @@ struct mq_map_header {
 #define MQ_IOC_GET_OPTIONS	_IOWR(MQ_IOC_MAGIC, 0x03, struct mq_options)
 #define MQ_IOC_SET_OPTIONS	_IOWR(MQ_IOC_MAGIC, 0x04, struct mq_options)
 #define MQ_IOC_FILTER		_IOW(MQ_IOC_MAGIC, 0x05, struct mq_filter)
+#define MQ_IOC_WATERMARK	_IOW(MQ_IOC_MAGIC, 0x06, struct mq_watermark)
 
 #endif /* _UAPI_MQ_MQ_H */
