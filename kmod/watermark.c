@@ -26,9 +26,11 @@
  * @entry: in mq_file_rwait()'s queue
  * @timer: since the first unread message; sets @late
  * @lock: protects what follows. Inside of a queue's lock; hardirq-safe
- * @bytes, @messages: enough, either of them; both 0: the first message is
+ * @bytes: enough of them
+ * @messages: also enough; if both are 0, the first message is
  * @delay: ns after which less is enough
- * @off, @pos: where the file stood when it last looked (sums over its partitions)
+ * @off: where the file stood when it last looked (sum over its partitions)
+ * @pos: its position then (sum)
  * @timing: @timer will set @late
  * @late: @timer ran out while it stood there
  */
