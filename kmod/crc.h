@@ -83,7 +83,8 @@ do {										\
  *
  * Context: page faults are off. Return: false at a fault.
  */
-static __always_inline bool mq_copy_crc_from_user(u8 *to, const u8 __user *from, size_t len, u32 *crc)
+static __always_inline bool mq_copy_crc_from_user(u8 *to, const u8 __user *from, size_t len,
+						  u32 *crc)
 {
 #ifdef CONFIG_X86_64
 	if (static_cpu_has(X86_FEATURE_XMM4_2)) {

@@ -29,7 +29,8 @@ void mq_waiters_init(struct mq_waiters *w)
 /**
  * mq_waiters_want_locked() - somebody in the queue wants to be told
  * @w: the waiters; the queue's lock is held
- * @off, @pos: when the head is at this offset or this position
+ * @off: when the head is at this offset
+ * @pos: or at this position
  */
 void mq_waiters_want_locked(struct mq_waiters *w, u64 off, u64 pos)
 {
@@ -41,7 +42,8 @@ void mq_waiters_want_locked(struct mq_waiters *w, u64 off, u64 pos)
 /**
  * mq_waiters_want() - the same, and the lock is not held
  * @w: the waiters
- * @off, @pos: when the head is at this offset or this position
+ * @off: when the head is at this offset
+ * @pos: or at this position
  *
  * A full barrier, and the caller looks at the head: see above.
  */
@@ -59,7 +61,8 @@ void mq_waiters_want(struct mq_waiters *w, u64 off, u64 pos)
 /**
  * mq_waiters_wake() - tell who wants to know of this head
  * @w: the waiters
- * @off, @pos: the head
+ * @off: offset of the head
+ * @pos: its position
  *
  * Without a key: what waits in ways of its own (io_uring's multishot poll) then asks
  * ->poll, which says anew that it wants to be told.
@@ -116,7 +119,7 @@ int mq_reader_wait(struct mq_file *f, struct mq_wait *wait)
 		entry->private = current;
 		entry->flags = 0;
 	} else {
-		/* Locked: wake_once() wakes first and removes then, we could see us still queued. */
+		/* Locked: wake_once() wakes first and removes then; we could see us queued. */
 		spin_lock_irqsave(&wait->in->queue.lock, flags);
 		joins = list_empty(&entry->entry);
 		spin_unlock_irqrestore(&wait->in->queue.lock, flags);

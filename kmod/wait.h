@@ -9,7 +9,8 @@
  * struct mq_waiters - readers that wait for more, and when a writer has to tell them
  * @queue: they; its lock protects what follows
  * @due: somebody there wants to know of a head at @off or @pos (read without the lock)
- * @off, @pos: the lowest of what they want; all ones if @due is clear
+ * @off: the lowest offset that they want; all ones if @due is clear
+ * @pos: the lowest position
  *
  * A writer looks only at @due: who was told once, and has not come back to wait, costs
  * it nothing, however many there are and however they wait. So each who begins to

@@ -26,9 +26,11 @@
  * @entry: in mq_file_rwait()'s queue
  * @timer: since the first unread message; sets @late
  * @lock: protects what follows. Inside of a queue's lock; hardirq-safe
- * @bytes, @messages: enough; 0 does not count. Both 0: the first byte is enough
+ * @bytes: enough of them
+ * @messages: also enough; if both are 0, the first message is
  * @delay: ns after which less is enough
- * @off, @pos: where the file stood when it last looked (sums over its partitions)
+ * @off: where the file stood when it last looked (sum over its partitions)
+ * @pos: its position then (sum)
  * @timing: @timer will set @late
  * @late: @timer ran out while it stood there
  */
@@ -105,8 +107,7 @@ static bool enough_locked(const struct mq_level *l, u64 off, u64 pos)
 {
 	if (l->late || (!l->bytes && !l->messages))
 		return true;
-	return (l->bytes && pos - l->pos >= l->bytes) ||
-	       (l->messages && off - l->off >= l->messages);
+	return pos - l->pos >= l->bytes || off - l->off >= l->messages;
 }
 
 /* Is it time to wake the file's queue? If not, the timer runs while there is anything. */
@@ -139,8 +140,8 @@ static void level_wants(struct mq_level *l, u64 *off, u64 *pos)
 		return;
 	spin_lock_irqsave(&l->lock, flags);
 	if (l->timing) {
-		*off = l->messages ? l->off + l->messages : U64_MAX;
-		*pos = l->bytes ? l->pos + l->bytes : U64_MAX;
+		*off = l->off + l->messages;
+		*pos = l->pos + l->bytes;
 	} else {
 		/* A first message, to start the timer. */
 		*off = l->off + 1;
@@ -319,8 +320,10 @@ int mq_watermark_set(struct mq_file *f, const struct mq_watermark *mark)
 		smp_store_release(&f->level, l);
 	}
 	spin_lock_irq(&l->lock);
-	l->bytes = mark->bytes;
-	l->messages = mark->messages;
+	/* A quarter of either ring is always enough: nothing is overrun for the other's sake. */
+	l->bytes = mark->bytes || !mark->delay ? mark->bytes : f->topic->ring_bytes / MQ_QUARTER;
+	l->messages = mark->messages || !mark->delay ? mark->messages :
+						       f->topic->ring_messages / MQ_QUARTER;
 	l->delay = mark->delay;
 	l->late = false;
 	if (l->timing && hrtimer_try_to_cancel(&l->timer) >= 0)

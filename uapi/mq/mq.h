@@ -444,8 +444,8 @@ struct mq_filter_head {
  * struct mq_watermark - when a reader is woken (MQ_IOC_WATERMARK)
  * @size: bytes of this structure
  * @reserved: 0
- * @bytes: payload bytes, at most a quarter of ring_bytes; 0: they do not count
- * @messages: messages, at most a quarter of ring_messages; 0: they do not count
+ * @bytes: payload bytes, at most a quarter of ring_bytes, which 0 stands for
+ * @messages: messages, at most a quarter of ring_messages, which 0 stands for
  * @delay: ns, at most 3,600 s; 0 if and only if @bytes and @messages are 0
  *
  * A read or splice at the file's own position that may wait, and poll's IN, wait
