@@ -179,7 +179,7 @@ deps-lang: deps
 demo: all
 	tools/demo -k $(KVER)
 
-test: all lang
+test: all lang deb
 	@selftests/vm-run -k $(KVER) $(T)
 
 shell: all
