@@ -26,7 +26,7 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang demo test shell check bench install uninstall deb clean gen
+.PHONY: all module tools tests lang deps deps-lang demo test shell check bench install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
 
@@ -179,7 +179,7 @@ deps-lang: deps
 demo: all
 	tools/demo -k $(KVER)
 
-test: all lang deb
+test: all lang deb dkms
 	@selftests/vm-run -k $(KVER) $(T)
 
 shell: all
@@ -207,6 +207,12 @@ uninstall:
 
 deb: module tools
 	@tools/packaging/deb $(KVER)
+
+# For the tests: emulated, it would take a quarter of an hour.
+dkms: build/dkms/$(KVER)/mq
+build/dkms/$(KVER)/mq: $(module-src) $(wildcard tools/packaging/dkms*) | deps
+	@echo "  DKMS    $@"
+	$(Q)tools/packaging/dkms-build $(KVER)
 
 clean:
 	rm -rf build

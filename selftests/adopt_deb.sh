@@ -19,7 +19,8 @@ tools_deb=$(echo "$packages"/mq-tools_"$version"_*.deb)
 module_deb=$(echo "$packages/$name"_"$version"_*.deb)
 [ -r "$tools_deb" ] && [ -r "$module_deb" ] || skip_all "no packages in $packages: run make deb"
 [ -z "$(ls "$MQ")" ] || skip_all "topics of others are there"
-tmp
+# Not /tmp, which systemd empties as it boots.
+lib_tmp=$(mktemp -d /var/mqtest.XXXXXX)
 cgroup=/sys/fs/cgroup/adopt
 machine=''
 
@@ -132,9 +133,10 @@ within() { nsenter -t "$init" -a "$@"; }
 up() {
 	init=$(pgrep -P "$(pgrep -P $machine -x unshare || echo $machine)" -x systemd) ||
 		init=$(pgrep -P $machine -x systemd)
-	[ "$init" ] && within systemctl -q is-active adopt.target adopt-app.service
+	[ "$init" ] && echo "$init" >"$lib_tmp/init" && within systemctl -q is-active adopt.target adopt-app.service
 }
 check "systemd boots" wait_for 90 up
+init=$(cat "$lib_tmp/init")
 is "$(within systemctl is-active dev-mq.mount mq-topics.service adopt-app.service | xargs)" \
 	"active active active" "module loaded, mounted, topics made, the service runs"
 logged() { [ "$(within cat /dev/mq/app+until=end)" = hello ]; }
