@@ -16,18 +16,21 @@ version=$(sed -n 's/^mq-version := //p' "$top/Kbuild")
 packages=$top/build/package
 name=mq-module-$(echo "$kernel" | tr _ -)
 tools_deb=$(echo "$packages"/mq-tools_"$version"_*.deb)
-module_deb=$(echo "$packages/$name"_"$version"_*.deb)
-[ -r "$tools_deb" ] && [ -r "$module_deb" ] || skip_all "no packages in $packages: run make deb"
+module_deb=$(echo "$packages/${name}_$version"_*.deb)
+[ -r "$tools_deb" ] || skip_all "no packages in $packages: run make deb"
+[ -r "$module_deb" ] || skip_all "no packages in $packages: run make deb"
 [ -z "$(ls "$MQ")" ] || skip_all "topics of others are there"
 # Not /tmp, which systemd empties as it boots.
 lib_tmp=$(mktemp -d /var/mqtest.XXXXXX)
 cgroup=/sys/fs/cgroup/adopt
+export TMPDIR=$lib_tmp
+few_modules
 machine=''
 
 restore() {
 	status=$?
 	if [ "$machine" ]; then
-		echo 1 >$cgroup/cgroup.kill
+		echo 1 >"$cgroup/cgroup.kill"
 		wait "$machine" 2>/dev/null
 	fi
 	grep -qw mq /proc/filesystems && [ -r /sys/module/mq/version ] && {
@@ -40,7 +43,7 @@ restore() {
 	insmod "$module"
 	mkdir -p "$MQ"
 	mount -t mq mq "$MQ"
-	umount /var/lib/dpkg 2>/dev/null
+	umount /var/lib/dpkg "/lib/modules/$kernel" 2>/dev/null
 	rm -rf /etc/mq /etc/systemd/system/adopt*
 	lib_cleanup
 	exit "$status"
@@ -116,7 +119,7 @@ is "$(systemd-analyze verify dev-mq.mount mq-topics.service mq-receive.service \
 # A systemd that believes itself in a container: its own processes, mounts and
 # cgroups; the kernel, and so the module, is the VM's.
 boot() {
-	echo 0 >$cgroup/cgroup.procs
+	echo 0 >"$cgroup/cgroup.procs"
 	exec env -i container=adopt PATH="$PATH" unshare -p -f -m -C --kill-child sh -c '
 		mount -t proc proc /proc
 		umount /sys/fs/cgroup
@@ -125,14 +128,13 @@ boot() {
 		exec /lib/systemd/systemd --system --unit=adopt.target --show-status=0
 	' >"$lib_tmp/boot.log" 2>&1
 }
-mkdir $cgroup
+mkdir "$cgroup"
 boot &
 machine=$!
 init=
 within() { nsenter -t "$init" -a "$@"; }
 up() {
-	init=$(pgrep -P "$(pgrep -P $machine -x unshare || echo $machine)" -x systemd) ||
-		init=$(pgrep -P $machine -x systemd)
+	init=$(pgrep -P "$machine" -x systemd)
 	[ "$init" ] && echo "$init" >"$lib_tmp/init" && within systemctl -q is-active adopt.target adopt-app.service
 }
 check "systemd boots" wait_for 90 up
@@ -156,7 +158,7 @@ repack() {	# DEB VERSION
 	find "$lib_tmp/new" -name mq.ko -exec sed -i "s/\\(\\x00version=\\)$version\\x00/\\1$2\\x00/" {} +
 	dpkg-deb -Znone -b "$lib_tmp/new" "$lib_tmp" >/dev/null
 }
-newer=$(echo "$version" | sed 's/.$/9/')
+newer=${version%?}9
 repack "$tools_deb" "$newer"
 repack "$module_deb" "$newer"
 upgrade() { within dpkg -i "$lib_tmp"/*_"$newer"_*.deb >"$lib_tmp/said" 2>&1; }

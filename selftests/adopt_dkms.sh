@@ -20,7 +20,7 @@ tmp
 
 restore() {
 	status=$?
-	umount "$MQ" 2>/dev/null
+	umount "$MQ" "/lib/modules/$kernel" 2>/dev/null
 	rmmod mq 2>/dev/null
 	insmod "$module"
 	mount -t mq mq "$MQ"
@@ -32,6 +32,7 @@ trap restore EXIT
 
 umount "$MQ"
 rmmod mq
+few_modules
 "$top/tools/packaging/install" -p /usr dkms
 state() { dkms status -m mq -v "$version" | sed 's/^[^:]*: //'; }
 check "dkms add" dkms add -m mq -v "$version"
