@@ -121,6 +121,7 @@ is "$(systemd-analyze verify dev-mq.mount mq-topics.service mq-receive.service \
 boot() {
 	echo 0 >"$cgroup/cgroup.procs"
 	exec env -i container=adopt PATH="$PATH" unshare -p -f -m -C --kill-child sh -c '
+		mount --make-rshared /
 		mount -t proc proc /proc
 		umount /sys/fs/cgroup
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -188,7 +189,7 @@ within systemctl stop adopt-app.service
 check "then they are" remove -r mq-tools
 check_fails "the module is gone" 1 test -e /sys/module/mq
 check_fails "so is the mount" 1 within test -e /dev/mq
-is "$(ls /etc/mq | xargs)" "app.conf receive.env ship.env topics.conf" "the configuration is kept"
+is "$(cd /etc/mq && echo *)" "app.conf receive.env ship.env topics.conf" "the configuration is kept"
 check "purge" remove -P mq-tools "$name"
 # shellcheck disable=SC2046 # words
 is "$(ls -d $(listed) /etc/mq /etc/systemd/system/sysinit.target.wants/*mq* 2>/dev/null)" "" \
