@@ -176,7 +176,12 @@ check "installed once more" upgrade
 is "$(cat /sys/module/mq/version)" "$newer" "the new module is loaded"
 check "and mounted" within mountpoint -q /dev/mq
 applied() { within test -c /dev/mq/app; }
-check "udev's rule made the topics of /etc/mq" wait_for 30 applied
+check "the topics of /etc/mq are made anew" wait_for 30 applied
+within systemctl stop dev-mq.mount
+within mqctl topic del app
+check "unloaded by hand" wait_for 20 within modprobe -r mq
+within modprobe mq
+check "loaded by hand: udev's rule has it mounted and the topics made" wait_for 60 applied
 
 note "removal"
 within systemctl start adopt-app.service

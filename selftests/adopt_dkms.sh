@@ -34,7 +34,7 @@ umount "$MQ"
 rmmod mq
 few_modules
 "$top/tools/packaging/install" -p /usr dkms
-state() { dkms status -m mq -v "$version" | sed 's/^[^:]*: //'; }
+state() { dkms status -m mq -v "$version" 2>/dev/null | sed 's/^[^:]*: //'; }
 check "dkms add" dkms add -m mq -v "$version"
 is "$(state)" added "DKMS knows the module"
 cp -a "$built/mq/$version/$kernel" "/var/lib/dkms/mq/$version/"
