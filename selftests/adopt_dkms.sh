@@ -41,7 +41,8 @@ cp -a "$built/mq/$version/$kernel" "/var/lib/dkms/mq/$version/"
 is "$(state)" built "what make dkms built is a build of it"
 check "dkms install" dkms install -m mq -v "$version" -k "$kernel"
 is "$(state)" installed "it is installed"
-file=/lib/modules/$kernel/updates/dkms/mq.ko
+# Compressed, where the kernel's own modules are.
+file=$(echo "/lib/modules/$kernel/updates/dkms/mq.ko"*)
 is "$(modinfo -F filename mq)" "$file" "modprobe will find it"
 like "$(modinfo -F signer mq)" "DKMS module signing key" "it is signed with DKMS's key"
 check "modprobe" modprobe mq
@@ -56,7 +57,7 @@ cd "$lib_tmp" || exit 1
 openssl req -new -x509 -newkey rsa:2048 -nodes -days 36500 -subj '/CN=mq test key/' \
 	-keyout mq.key -outform DER -out mq.der 2>/dev/null
 cp "$module" mq.ko
-check "sign-file" "/usr/lib/linux-kbuild-${kernel%%.*}.$(echo "$kernel" | cut -d. -f2)/scripts/sign-file" \
+check "sign-file" "/lib/modules/$kernel/build/scripts/sign-file" \
 	sha256 mq.key mq.der mq.ko
 is "$(modinfo -F signer ./mq.ko)" "mq test key" "modinfo shows who signed it"
 check "it loads" insmod ./mq.ko

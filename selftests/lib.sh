@@ -195,7 +195,7 @@ few_modules() {
 	lib_modules=/lib/modules/$(uname -r)
 	lib_few=$(mktemp -d)
 	cp -a "$lib_modules"/build "$lib_modules"/source "$lib_modules"/modules.builtin* \
-		"$lib_modules"/modules.order "$lib_few" 2>/dev/null
+		"$lib_modules"/modules.order "$lib_modules"/modules.dep "$lib_few" 2>/dev/null
 	mount --bind "$lib_few" "$lib_modules"
 }
 
