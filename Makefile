@@ -10,7 +10,8 @@
 # make bench      what a message costs, in instructions   B="OPTION..." for mqbench
 # make shell      a shell in a VM with the module loaded
 # make check      static checks                      C="NAME..." only those
-# make install    module, tools, man pages, headers, mount unit into DESTDIR
+# make install    what tools/packaging/files lists, into DESTDIR; make uninstall
+# make deb        Debian packages, in build/package
 # make gen        what is generated from uapi/mq/netlink.yaml
 # make clean
 
@@ -27,7 +28,8 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang demo test test-debug test-mutants shell check bench install clean gen
+.PHONY: all module tools tests lang deps deps-lang demo test test-debug test-mutants shell check bench
+.PHONY: install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
 
@@ -180,7 +182,7 @@ deps-lang: deps
 demo: all
 	tools/demo -k $(KVER)
 
-test: all lang
+test: all lang deb dkms
 	@selftests/vm-run -k $(KVER) $(T)
 
 # Built once, in ten minutes, and kept: see there.
@@ -206,22 +208,23 @@ gen: deps
 	tools/ynl-gen
 
 prefix ?= /usr/local
-moddir ?= /lib/modules/$(KVER)/updates
 
 install: all
-	install -d $(DESTDIR)$(moddir) $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(prefix)/include/mq \
-		$(DESTDIR)/etc/modules-load.d $(DESTDIR)/etc/systemd/system
-	install -m 644 $(MODULE_DIR)/mq.ko $(DESTDIR)$(moddir)/
-	install $(tool-bins) $(DESTDIR)$(prefix)/sbin/
-	install -m 644 uapi/mq/*.h $(DESTDIR)$(prefix)/include/mq/
-	$(foreach page,$(man-pages),install -D -m 644 -t \
-		$(DESTDIR)$(prefix)/share/man/man$(subst .,,$(suffix $(page))) $(page);)
-	install -D -m 644 -t $(DESTDIR)$(prefix)/share/bash-completion/completions \
-		tools/completion/mqctl
-	install -m 644 tools/packaging/mq.conf $(DESTDIR)/etc/modules-load.d/
-	install -m 644 tools/packaging/dev-mq.mount tools/packaging/mq-receive.service \
-		tools/packaging/mq-ship@.service $(DESTDIR)/etc/systemd/system/
+	tools/packaging/install -d "$(DESTDIR)" -p $(prefix) -k $(KVER) module tools
 	$(if $(DESTDIR),,depmod $(KVER))
+
+uninstall:
+	tools/packaging/install -u -d "$(DESTDIR)" -p $(prefix) -k $(KVER) module tools
+	$(if $(DESTDIR),,depmod $(KVER))
+
+deb: module tools
+	@tools/packaging/deb $(KVER)
+
+# For the tests: emulated, it would take a quarter of an hour.
+dkms: build/dkms/$(KVER)/mq
+build/dkms/$(KVER)/mq: $(module-src) $(wildcard tools/packaging/dkms*) | deps
+	@echo "  DKMS    $@"
+	$(Q)tools/packaging/dkms-build $(KVER)
 
 clean:
 	rm -rf build

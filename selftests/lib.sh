@@ -189,6 +189,16 @@ unpacked() {
 	[ -d "$lib_unpacked" ] || skip_all "no $lib_unpacked: run tools/deps"
 }
 
+# few_modules: /lib/modules of this kernel without its modules, for those that a test
+# installs; depmod of all of them takes minutes on an emulated CPU. Undone by umount.
+few_modules() {
+	lib_modules=/lib/modules/$(uname -r)
+	lib_few=$(mktemp -d)
+	cp -a "$lib_modules"/build "$lib_modules"/source "$lib_modules"/modules.builtin* \
+		"$lib_modules"/modules.order "$lib_modules"/modules.dep "$lib_few" 2>/dev/null
+	mount --bind "$lib_few" "$lib_modules"
+}
+
 # tmp: a folder of this script's own, in $lib_tmp.
 tmp() {
 	[ -n "$lib_tmp" ] || lib_tmp=$(mktemp -d /tmp/mqtest.XXXXXX)
