@@ -5,7 +5,9 @@
 # make deps-lang  the same, and the languages of selftests/lang
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
-# make bench      what a message costs, in instructions   B="OPTION..." for mqbench
+# make bench      what a message costs beside its peers, and the goals   PEERS="NAME,..." more
+#                 B="OPTION..." only that, as mqbench's options
+# make bench-gate the same costs as in the baseline?  UPDATE=1 writes it
 # make shell      a shell in a VM with the module loaded
 # make check      static checks                      C="NAME..." only those
 # make install    module, tools, man pages, headers, mount unit into DESTDIR
@@ -25,7 +27,7 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang demo test shell check bench install clean gen
+.PHONY: all module tools tests lang deps deps-lang demo test shell check bench bench-gate install clean gen
 
 # --- kernel ---------------------------------------------------------------
 
@@ -186,7 +188,11 @@ shell: all
 
 # The guest's clock counts instructions, so that runs can be compared.
 bench: all
-	tools/vm -k $(KVER) -I -t 60m -- mqbench $(B)
+	$(if $(B),tools/vm -k $(KVER) -I -t 60m -- mqbench $(B),tools/bench run -k $(KVER) \
+		$(if $(PEERS),-p $(PEERS)))
+
+bench-gate: all
+	tools/bench gate -k $(KVER) $(if $(UPDATE),-u)
 
 check: deps
 	tools/check $(C)

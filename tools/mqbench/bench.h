@@ -70,7 +70,12 @@ void message_number(char *message, uint64_t number);
 void take_payload(struct bench *b, const char *data, size_t len);
 void *must_alloc(size_t size);
 
-#define DATA_RING	(1U << 20)	/* of a topic under test; warming up goes round it */
+/*
+ * Bytes of a topic's ring. Small where a burst is read at once, since warming up goes
+ * round it; two processes shall not wait for each other too often.
+ */
+#define RING_OF(b)	((b)->held ? 1U << 20 : 1U << 18)
+#define LAP_OF(b)	(RING_OF(b) / (b)->size * 9 / 8)
 
 /**
  * struct result - a line of the table

@@ -116,7 +116,7 @@ static void must_have_read(const struct fanout *f, const struct bench *b, uint64
 
 static uint64_t warm_up_of(const struct options *o, const struct bench *b)
 {
-	uint64_t lap = 2 * DATA_RING / b->size;
+	uint64_t lap = LAP_OF(b);
 
 	return o->messages / 10 > lap ? o->messages / 10 : lap;
 }

@@ -36,7 +36,8 @@ static const struct peer *const peers[] = {
 #define NR_PEERS	(sizeof(peers) / sizeof(*peers))
 
 static const struct workload *const workloads[] = {
-	&workload_producers, &workload_fanout, &workload_stuck,
+	&workload_producers, &workload_fanout, &workload_latency, &workload_egress,
+	&workload_stuck, &workload_counts, &workload_partitions, &workload_topics,
 };
 
 #define NR_WORKLOADS	(sizeof(workloads) / sizeof(*workloads))
@@ -227,10 +228,10 @@ void bench_init(struct bench *b, const struct options *o, size_t size, unsigned 
 	b->message[size - 1] = '\n';
 }
 
-/* A tenth, and once round the ring, so that its memory is there. */
-static uint64_t warm_up(const struct options *o, const struct bench *b)
+/* A tenth; and once round a topic's rings, so that their memory is there. */
+static uint64_t warm_up(const struct options *o, const struct peer *peer, const struct bench *b)
 {
-	uint64_t lap = 2 * DATA_RING / b->size;
+	uint64_t lap = peer->keeps ? LAP_OF(b) : 0;
 
 	return o->messages / 10 > lap ? o->messages / 10 : lap;
 }
@@ -313,9 +314,9 @@ static void measure(const struct options *o, struct result *r)
 	r->peer->open(&b);
 	b.check = true;
 	if (pair)
-		run_pair(r->peer, &b, warm_up(o, &b));
+		run_pair(r->peer, &b, warm_up(o, r->peer, &b));
 	else
-		run_inline(r->peer, &b, warm_up(o, &b), alone, r->produce, r->consume);
+		run_inline(r->peer, &b, warm_up(o, r->peer, &b), alone, r->produce, r->consume);
 	b.check = false;
 	for (unsigned int i = 0; i < o->runs; i++) {
 		mark_begin();

@@ -131,11 +131,11 @@ static void measure(const struct options *o, uint64_t size, uint64_t batch, unsi
 	bench_init(&b, o, size, batch, false);
 	t = topic_new(&b, false, READ_NONE);
 	topic_name(name, sizeof(name));
-	snprintf(ring, sizeof(ring), "%u", DATA_RING);
+	snprintf(ring, sizeof(ring), "%u", RING_OF(&b));
 	snprintf(partitions, sizeof(partitions), "%u", own ? count : 1);
 	mqctl((const char *const []){ "mqctl", "topic", "add", name, "--ring-bytes", ring,
 		"--partitions", partitions, NULL });
-	run_all(&b, name, count, own, 2 * DATA_RING / size * count, told, values, o->runs, 0);
+	run_all(&b, name, count, own, LAP_OF(&b) * count, told, values, o->runs, 0);
 	for (unsigned int i = 0; i < o->runs; i++)
 		run_all(&b, name, count, own, o->messages, told, values, o->runs, i);
 	for (unsigned int i = 0; i < NR_METRICS; i++) {
