@@ -74,7 +74,7 @@ void *must_alloc(size_t size);
  * Bytes of a topic's ring. Small where a burst is read at once, since warming up goes
  * round it; two processes shall not wait for each other too often.
  */
-#define RING_OF(b)	((b)->held ? 1U << 20 : 1U << 18)
+#define RING_OF(b)	((b)->held ? 1048576U : 262144U)
 #define LAP_OF(b)	(RING_OF(b) / (b)->size * 9 / 8)
 
 /**

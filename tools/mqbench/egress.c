@@ -161,7 +161,6 @@ static double run(const struct source *s, enum way way, size_t piece, bool disca
 		err(1, "lseek to the beginning");
 	pid = must_fork();
 	if (!pid) {
-		close(client);
 		pin(1);
 		receive(server, s->len, discard, check);
 	}

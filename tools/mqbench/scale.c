@@ -15,6 +15,8 @@
 #include "topic.h"
 
 #define SMALL_RING	65536
+#define MANY		"mqbench.%d.many.%u"	/* names of so many topics */
+#define DELETE_MAX	500			/* topics that one mqctl deletes */
 
 static void add(const struct options *o, const struct bench *b, const char *workload,
 		unsigned int count, const char *metric, const char *unit, double *values,
@@ -136,20 +138,38 @@ const struct workload workload_partitions = {
 	.run = partitions_run,
 };
 
-/* A directory for mqctl apply, with so many topics; none of them is the benchmark's own. */
-static void apply(const struct bench *b, const char *file, unsigned int count, const char *keep)
+/* So many topics, made by one mqctl; it leaves others alone. */
+static void make_topics(const char *file, unsigned int count)
 {
 	FILE *out = fopen(file, "we");
 
 	if (!out)
 		err(1, "%s", file);
-	fprintf(out, "[topic %s]\nring-bytes = %u\nring-messages = 8192\n", keep,
-		RING_OF(b));
 	for (unsigned int i = 0; i < count; i++)
-		fprintf(out, "[topic mqbench.many.%u]\n", i);
+		fprintf(out, "[topic " MANY "]\n", getpid(), i);
 	if (fclose(out))
 		err(1, "%s", file);
 	mqctl((const char *const []){ "mqctl", "apply", file, NULL });
+}
+
+static void delete_topics(unsigned int count)
+{
+	const char *args[DELETE_MAX + 4] = { "mqctl", "topic", "del" };
+
+	for (unsigned int i = 0; i < count;) {
+		unsigned int n = 0;
+
+		for (; n < DELETE_MAX && i < count; n++, i++) {
+			char *name = must_alloc(64);
+
+			snprintf(name, 64, MANY, getpid(), i);
+			args[3 + n] = name;
+		}
+		args[3 + n] = NULL;
+		mqctl(args);
+		while (n--)
+			free((void *)args[3 + n]);
+	}
 }
 
 static void measure_topics(const struct options *o, size_t size, unsigned int count)
@@ -168,9 +188,8 @@ static void measure_topics(const struct options *o, size_t size, unsigned int co
 	t = topic_new(&b, false, READ_NONE);
 	before = meminfo("MemFree");
 	begin = now();
-	apply(&b, file, count, t->name);
+	make_topics(file, count);
 	made = (double)(now() - begin) / count;
-	/* Inodes and names, too, once they are looked at. */
 	memory = ((double)before - meminfo("MemFree")) / count;
 	before = all_switches();
 	sleep(2);
@@ -185,7 +204,7 @@ static void measure_topics(const struct options *o, size_t size, unsigned int co
 	add(o, &b, "topics", count, "making one", time_unit(o), &made, 1);
 	add(o, &b, "topics", count, "memory of one, empty", "KiB", &memory, 1);
 	add(o, &b, "topics", count, "switches of the machine, idle", "times/s", &idle, 1);
-	apply(&b, file, 0, t->name);
+	delete_topics(count);
 	unlink(file);
 	topic_free(t);
 	free(values);

@@ -22,12 +22,16 @@ extern char **environ;
 
 void mqctl(const char *const *args)
 {
+	posix_spawn_file_actions_t quiet;
 	pid_t pid;
 	int status;
 
-	errno = posix_spawnp(&pid, "mqctl", NULL, NULL, (char *const *)args, environ);
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	errno = posix_spawnp(&pid, "mqctl", &quiet, NULL, (char *const *)args, environ);
 	if (errno)
 		err(1, "mqctl: is build/bin in PATH?");
+	posix_spawn_file_actions_destroy(&quiet);
 	if (waitpid(pid, &status, 0) < 0)
 		err(1, "mqctl");
 	if (status)
