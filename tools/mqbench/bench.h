@@ -70,12 +70,10 @@ void message_number(char *message, uint64_t number);
 void take_payload(struct bench *b, const char *data, size_t len);
 void *must_alloc(size_t size);
 
-/*
- * Bytes of a topic's ring. Small where a burst is read at once, since warming up goes
- * round it; two processes shall not wait for each other too often.
- */
-#define RING_OF(b)	((b)->held ? 1048576U : 262144U)
-#define LAP_OF(b)	(RING_OF(b) / (b)->size * 9 / 8)
+/* Bytes of a topic's ring: the least that has chunks as large as the default's. */
+#define RING_BYTES	(1U << 20)
+/* Messages that warm it up: once round. */
+#define LAP_OF(b)	(RING_BYTES / (b)->size * 9 / 8)
 
 /**
  * struct result - a line of the table

@@ -131,7 +131,7 @@ static void measure(const struct options *o, uint64_t size, uint64_t batch, unsi
 	bench_init(&b, o, size, batch, false);
 	t = topic_new(&b, false, READ_NONE);
 	topic_name(name, sizeof(name));
-	snprintf(ring, sizeof(ring), "%u", RING_OF(&b));
+	snprintf(ring, sizeof(ring), "%u", RING_BYTES);
 	snprintf(partitions, sizeof(partitions), "%u", own ? count : 1);
 	mqctl((const char *const []){ "mqctl", "topic", "add", name, "--ring-bytes", ring,
 		"--partitions", partitions, NULL });

@@ -91,9 +91,9 @@ struct topic_peer *topic_new(struct bench *b, bool line, enum reader_kind kind)
 
 	memset(t, 0, sizeof(*t));
 	topic_name(t->name, sizeof(t->name));
-	snprintf(ring, sizeof(ring), "%u", RING_OF(b));
+	snprintf(ring, sizeof(ring), "%u", RING_BYTES);
 	mqctl((const char *const []){ "mqctl", "topic", "add", t->name, "--ring-bytes", ring,
-		"--ring-messages", b->held ? "16384" : "8192", "--framing", line ? "line" : "message", "--hold", b->held ? "readers" : "none",
+		"--ring-messages", "16384", "--framing", line ? "line" : "message", "--hold", b->held ? "readers" : "none",
 		"--overflow", b->held ? "block" : "drop-oldest", NULL });
 	make_batch(b, t, record);
 	t->out = topic_file(t->name, record ? "+format=record" : "", O_WRONLY);
