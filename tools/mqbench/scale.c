@@ -14,7 +14,7 @@
 
 #include "topic.h"
 
-#define SMALL_RING	65536
+#define SMALL_RING	65536U
 #define MANY		"mqbench.%d.many.%u"	/* names of so many topics */
 #define DELETE_MAX	500			/* topics that one mqctl deletes */
 
