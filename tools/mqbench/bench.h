@@ -184,6 +184,9 @@ void bench_init(struct bench *b, const struct options *o, size_t size, unsigned 
 /* Messages that each peer can hold: what is produced before it is consumed, in one process. */
 uint64_t burst_of(const struct bench *b);
 uint64_t now(void);
+/* Around each run: a no-op that a plugin of the emulator can look for, to count by function. */
+void mark_begin(void);
+void mark_end(void);
 /* What this process has used. */
 uint64_t cpu_time(void);
 /* To CPU @n, or to the last that there is. */

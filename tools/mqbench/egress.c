@@ -185,8 +185,11 @@ static void measure(const struct options *o, const struct source *s, enum way wa
 		err(1, "a pipe of %zu bytes", piece);
 	run(s, way, piece, false, true, buf, pipe_fd);
 	for (int discard = 0; discard < 2; discard++) {
-		for (unsigned int i = 0; i < o->runs; i++)
+		for (unsigned int i = 0; i < o->runs; i++) {
+			mark_begin();
 			values[i] = run(s, way, piece, discard, false, buf, pipe_fd);
+			mark_end();
+		}
 		figure_add(&(struct figure){
 			.workload = "egress", .peer = s->name,
 			.mode = discard ? "receiver discards" : "receiver copies",

@@ -190,15 +190,14 @@ static bool clock_counts(void)
 #endif
 }
 
-/* Around each run: a no-op that a plugin of the emulator can look for, to count by function. */
-static void mark_begin(void)
+void mark_begin(void)
 {
 #if defined(__x86_64__)
 	__asm__ volatile(".byte 0x0f, 0x1f, 0x80; .long 0x6d710001" : : : "memory");
 #endif
 }
 
-static void mark_end(void)
+void mark_end(void)
 {
 #if defined(__x86_64__)
 	__asm__ volatile(".byte 0x0f, 0x1f, 0x80; .long 0x6d710002" : : : "memory");
