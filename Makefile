@@ -7,7 +7,9 @@
 # make test       the tests in a VM                  T="NAME..." only those
 # make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)
 # make test-mutants   do the tests notice a broken module?    M="NAME..." only those
-# make bench      what a message costs, in instructions   B="OPTION..." for mqbench
+# make bench      what a message costs beside its peers, and the goals   PEERS="NAME,..." more
+#                 B="OPTION..." only that, as mqbench's options
+# make bench-gate the same costs as in the baseline?  UPDATE=1 writes it
 # make shell      a shell in a VM with the module loaded
 # make check      static checks                      C="NAME..." only those
 # make install    what tools/packaging/files lists, into DESTDIR; make uninstall
@@ -28,8 +30,8 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang demo test test-debug test-mutants shell check bench
-.PHONY: install uninstall deb dkms clean gen
+.PHONY: all module tools tests lang deps deps-lang demo test test-debug test-mutants shell check
+.PHONY: bench bench-gate install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
 
@@ -199,7 +201,11 @@ shell: all
 
 # The guest's clock counts instructions, so that runs can be compared.
 bench: all
-	tools/vm -k $(KVER) -I -t 60m -- mqbench $(B)
+	$(if $(B),tools/vm -k $(KVER) -I -t 60m -- mqbench $(B),tools/bench run -k $(KVER) \
+		$(if $(PEERS),-p $(PEERS)))
+
+bench-gate: all
+	tools/bench gate -k $(KVER) $(if $(UPDATE),-u)
 
 check: deps
 	tools/check $(C)
@@ -220,7 +226,7 @@ uninstall:
 deb: module tools
 	@tools/packaging/deb $(KVER)
 
-# For the tests: emulated, it would take a quarter of an hour.
+# For the tests, on the host: emulated, it had not ended after eleven minutes.
 dkms: build/dkms/$(KVER)/mq
 build/dkms/$(KVER)/mq: $(module-src) $(wildcard tools/packaging/dkms*) | deps
 	@echo "  DKMS    $@"

@@ -24,6 +24,7 @@ static void getppid_produce(struct bench *b, uint64_t n)
 const struct peer peer_getppid = {
 	.name = "getppid",
 	.what = "floor: getppid(2), the cheapest system call",
+	.keeps = true,
 	.max_batch = 1,
 	.open = nothing,
 	.produce = getppid_produce,
@@ -59,6 +60,7 @@ static void null_close(struct bench *b)
 const struct peer peer_null = {
 	.name = "null",
 	.what = "floor: write(2) to /dev/null",
+	.keeps = true,
 	.max_batch = 1,
 	.open = null_open,
 	.produce = null_produce,

@@ -15,9 +15,12 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,26 +28,22 @@
 #include "bench.h"
 
 static const struct peer *const peers[] = {
-	&peer_topic, &peer_topic_plain, &peer_topic_line, &peer_pipe, &peer_null, &peer_getppid,
+	&peer_topic, &peer_topic_mmap, &peer_topic_plain, &peer_topic_line,
+	&peer_topic_uring, &peer_topic_splice, &peer_pipe, &peer_unix_stream,
+	&peer_unix_dgram, &peer_unix_seqpacket, &peer_mqueue, &peer_null, &peer_getppid,
 };
 
 #define NR_PEERS	(sizeof(peers) / sizeof(*peers))
-#define LIST_MAX	16
 
-struct options {
-	uint64_t messages;
-	unsigned int runs;
-	size_t read_size;
-	uint64_t sizes[LIST_MAX];
-	unsigned int nr_sizes;
-	uint64_t batches[LIST_MAX];
-	unsigned int nr_batches;
-	bool with_inline;
-	bool with_pair;
-	bool json;
-	double limit;
-	bool chosen[NR_PEERS];
+static const struct workload *const workloads[] = {
+	&workload_producers, &workload_fanout, &workload_latency, &workload_egress,
+	&workload_stuck, &workload_counts, &workload_partitions, &workload_topics,
 };
+
+#define NR_WORKLOADS	(sizeof(workloads) / sizeof(*workloads))
+
+static bool chosen[NR_PEERS];
+static const struct workload *workload;	/* NULL: append */
 
 void *must_alloc(size_t size)
 {
@@ -88,7 +87,7 @@ void take_payload(struct bench *b, const char *data, size_t len)
 	}
 }
 
-static uint64_t now(void)
+uint64_t now(void)
 {
 	struct timespec ts;
 
@@ -96,37 +95,109 @@ static uint64_t now(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
+uint64_t cpu_time(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+void pin(unsigned int n)
+{
+	unsigned int last = sysconf(_SC_NPROCESSORS_ONLN) - 1;
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(n < last ? n : last, &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu))
+		err(1, "pin to CPU %u", n);
+}
+
+pid_t must_fork(void)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
+}
+
+void must_end_well(pid_t pid, const char *who)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) < 0)
+		err(1, "waitpid");
+	if (status)
+		errx(1, "%s failed", who);
+}
+
+const char *time_unit(const struct options *o)
+{
+	return o->counting ? "instructions" : "ns";
+}
+
+const char *time_per_message(const struct options *o)
+{
+	return o->counting ? "instructions/message" : "ns/message";
+}
+
+bool peer_chosen(const struct peer *peer)
+{
+	for (unsigned int i = 0; i < NR_PEERS; i++) {
+		if (peers[i] == peer)
+			return chosen[i];
+	}
+	return false;
+}
+
+const struct peer *peer_next(unsigned int *i)
+{
+	for (; *i < NR_PEERS; ++*i) {
+		if (chosen[*i] && peers[*i]->consume)
+			return peers[(*i)++];
+	}
+	return NULL;
+}
+
 /* Whether the clock counts instructions: a loop of known length tells. */
 static bool clock_counts(void)
 {
 #if defined(__x86_64__)
-	const uint64_t loops = 2000000;
+	const uint64_t loops = 1000000;
+	int exact = 0;
 
-	for (int i = 0; i < 5; i++) {
+	/* No machine is exactly so slow by chance; an interrupt may do some work in between. */
+	for (int i = 0; i < 20 && exact < 3; i++) {
 		uint64_t n = loops, t0, t1;
 
 		t0 = now();
 		__asm__ volatile("1: dec %0\n\tjnz 1b" : "+r"(n) : : "cc");
 		t1 = now();
-		/* An interrupt or two adds a few thousand. */
-		if (t1 - t0 < 2 * loops || t1 - t0 > 2 * loops + loops / 50)
+		if (t1 - t0 < 2 * loops)
 			return false;
+		/* An interrupt or two adds a few thousand. */
+		exact += t1 - t0 <= 2 * loops + loops / 50;
 	}
-	return true;
+	return exact == 3;
 #else
 	return false;
 #endif
 }
 
-/* Around each run: a no-op that a plugin of the emulator can look for, to count by function. */
-static void mark_begin(void)
+void mark_begin(void)
 {
 #if defined(__x86_64__)
 	__asm__ volatile(".byte 0x0f, 0x1f, 0x80; .long 0x6d710001" : : : "memory");
 #endif
 }
 
-static void mark_end(void)
+void mark_end(void)
 {
 #if defined(__x86_64__)
 	__asm__ volatile(".byte 0x0f, 0x1f, 0x80; .long 0x6d710002" : : : "memory");
@@ -134,7 +205,7 @@ static void mark_end(void)
 }
 
 /* As many messages as a pipe of 16 pages surely holds: each write may begin a page. */
-static uint64_t burst_of(const struct bench *b)
+uint64_t burst_of(const struct bench *b)
 {
 	const uint64_t pages = 16, page = 4096;
 	uint64_t call = b->size * b->batch;
@@ -145,8 +216,8 @@ static uint64_t burst_of(const struct bench *b)
 	return calls * b->batch;
 }
 
-static void bench_init(struct bench *b, const struct options *o, size_t size,
-		       unsigned int batch, bool held)
+void bench_init(struct bench *b, const struct options *o, size_t size, unsigned int batch,
+		bool held)
 {
 	memset(b, 0, sizeof(*b));
 	b->size = size;
@@ -159,16 +230,16 @@ static void bench_init(struct bench *b, const struct options *o, size_t size,
 	b->message[size - 1] = '\n';
 }
 
-/* A tenth, and once round the ring, so that its memory is there. */
-static uint64_t warm_up(const struct options *o, const struct bench *b)
+/* A tenth; and once round a topic's rings, so that their memory is there. */
+static uint64_t warm_up(const struct options *o, const struct peer *peer, const struct bench *b)
 {
-	uint64_t lap = 2 * DATA_RING / b->size;
+	uint64_t lap = peer->keeps ? LAP_OF(b) : 0;
 
 	return o->messages / 10 > lap ? o->messages / 10 : lap;
 }
 
 static void run_inline(const struct peer *peer, struct bench *b, uint64_t messages,
-		       double *produce, double *consume)
+		       bool alone, double *produce, double *consume)
 {
 	uint64_t burst = burst_of(b), made = 0, read = 0;
 
@@ -178,7 +249,7 @@ static void run_inline(const struct peer *peer, struct bench *b, uint64_t messag
 		peer->produce(b, burst);
 		t1 = now();
 		made += t1 - t0;
-		if (peer->consume) {
+		if (peer->consume && !alone) {
 			peer->consume(b, burst);
 			read += now() - t1;
 		}
@@ -191,6 +262,7 @@ static void run_inline(const struct peer *peer, struct bench *b, uint64_t messag
 /* The time of both together, from the first write to the last read. */
 static double run_pair(const struct peer *peer, struct bench *b, uint64_t messages)
 {
+	struct rusage before, after, child;
 	uint64_t begin, end;
 	int status, go[2];
 	pid_t pid;
@@ -210,11 +282,15 @@ static double run_pair(const struct peer *peer, struct bench *b, uint64_t messag
 	}
 	if (read(go[0], &byte, 1) != 1)
 		err(1, "the consumer did not start");
+	getrusage(RUSAGE_SELF, &before);
 	begin = now();
 	peer->produce(b, messages);
-	if (waitpid(pid, &status, 0) < 0)
-		err(1, "waitpid");
+	getrusage(RUSAGE_SELF, &after);
+	if (wait4(pid, &status, 0, &child) < 0)
+		err(1, "wait4");
 	end = now();
+	b->switches[0] = after.ru_nvcsw - before.ru_nvcsw;
+	b->switches[1] = child.ru_nvcsw;
 	if (status)
 		errx(1, "%s: the consumer failed", peer->name);
 	b->consumed += messages * b->size;
@@ -225,22 +301,24 @@ static double run_pair(const struct peer *peer, struct bench *b, uint64_t messag
 
 static void measure(const struct options *o, struct result *r)
 {
-	bool pair = !strcmp(r->mode, "pair");
+	bool pair = !strcmp(r->mode, "pair"), alone = !strcmp(r->mode, "alone");
 	struct bench b;
 
 	bench_init(&b, o, r->size, r->batch, pair);
 	r->produce = must_alloc(o->runs * sizeof(double));
 	r->consume = must_alloc(o->runs * sizeof(double));
 	r->total = must_alloc(o->runs * sizeof(double));
+	r->switches[0] = must_alloc(o->runs * sizeof(double));
+	r->switches[1] = must_alloc(o->runs * sizeof(double));
 	r->messages = o->messages;
 	r->runs = o->runs;
 
 	r->peer->open(&b);
 	b.check = true;
 	if (pair)
-		run_pair(r->peer, &b, warm_up(o, &b));
+		run_pair(r->peer, &b, warm_up(o, r->peer, &b));
 	else
-		run_inline(r->peer, &b, warm_up(o, &b), r->produce, r->consume);
+		run_inline(r->peer, &b, warm_up(o, r->peer, &b), alone, r->produce, r->consume);
 	b.check = false;
 	for (unsigned int i = 0; i < o->runs; i++) {
 		mark_begin();
@@ -248,8 +326,11 @@ static void measure(const struct options *o, struct result *r)
 			r->total[i] = run_pair(r->peer, &b, o->messages);
 			r->produce[i] = 0;
 			r->consume[i] = 0;
+			for (int k = 0; k < 2; k++)
+				r->switches[k][i] = (double)b.switches[k] / o->messages;
 		} else {
-			run_inline(r->peer, &b, o->messages, &r->produce[i], &r->consume[i]);
+			run_inline(r->peer, &b, o->messages, alone, &r->produce[i],
+				   &r->consume[i]);
 			r->total[i] = r->produce[i] + r->consume[i];
 		}
 		mark_end();
@@ -322,9 +403,9 @@ static unsigned int numbers(const char *option, const char *text, uint64_t *list
 	}
 }
 
-static void choose_peers(struct options *o, char *names)
+static void choose_peers(char *names)
 {
-	memset(o->chosen, 0, sizeof(o->chosen));
+	memset(chosen, 0, sizeof(chosen));
 	for (char *name = strtok(names, ","); name; name = strtok(NULL, ",")) {
 		unsigned int i = 0;
 
@@ -332,25 +413,45 @@ static void choose_peers(struct options *o, char *names)
 			i++;
 		if (i == NR_PEERS)
 			errx(2, "--peers: no peer %s: see --help", name);
-		o->chosen[i] = true;
+		chosen[i] = true;
 	}
+}
+
+static void choose_workload(const char *name)
+{
+	workload = NULL;
+	if (!strcmp(name, "append"))
+		return;
+	for (unsigned int i = 0; i < NR_WORKLOADS; i++) {
+		if (!strcmp(workloads[i]->name, name))
+			workload = workloads[i];
+	}
+	if (!workload)
+		errx(2, "--workload: no workload %s: see --help", name);
 }
 
 static void help(FILE *out)
 {
 	fputs("Usage: mqbench [OPTION...]\n\n"
 	      "Measure what a message costs, appended and consumed, in a topic and its peers.\n\n"
+	      "  -w, --workload NAME      what is done (default append, see below)\n"
 	      "  -p, --peers NAME,...     which (default all, see below)\n"
 	      "  -s, --sizes BYTES,...    sizes of messages (default 16,100,1024)\n"
 	      "  -b, --batches N,...      messages a call of the producer (default 1,64)\n"
-	      "  -m, --modes MODE,...     inline: one process; pair: two (default both)\n"
+	      "  -c, --counts N,...       of readers, producers ...: see the workload\n"
+	      "  -m, --modes MODE,...     append: alone: nothing is consumed; inline: one process;\n"
+	      "                           pair: two (default inline,pair)\n"
 	      "  -n, --messages N         messages a run (default 100000)\n"
 	      "  -r, --runs N             runs, after warming up (default 5)\n"
 	      "      --read-size BYTES    what the consumer asks for (default 65536)\n"
 	      "      --limit RATIO        fail if a topic costs more than RATIO times a pipe,\n"
 	      "                           one message a call\n"
 	      "  -j, --json               JSON\n"
-	      "  -h, --help               this text\n\nPeers:\n", out);
+	      "  -h, --help               this text\n\nWorkloads:\n"
+	      "  append       a producer alone, or with a consumer: see --modes\n", out);
+	for (unsigned int i = 0; i < NR_WORKLOADS; i++)
+		fprintf(out, "  %-12s %s\n", workloads[i]->name, workloads[i]->what);
+	fputs("\nPeers:\n", out);
 	for (unsigned int i = 0; i < NR_PEERS; i++)
 		fprintf(out, "  %-12s %s\n", peers[i]->name, peers[i]->what);
 }
@@ -358,9 +459,11 @@ static void help(FILE *out)
 static void parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
+		{ "workload", required_argument, NULL, 'w' },
 		{ "peers", required_argument, NULL, 'p' },
 		{ "sizes", required_argument, NULL, 's' },
 		{ "batches", required_argument, NULL, 'b' },
+		{ "counts", required_argument, NULL, 'c' },
 		{ "modes", required_argument, NULL, 'm' },
 		{ "messages", required_argument, NULL, 'n' },
 		{ "runs", required_argument, NULL, 'r' },
@@ -373,10 +476,10 @@ static void parse(struct options *o, int argc, char **argv)
 	char *end;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "p:s:b:m:n:r:jh", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "w:p:s:b:c:m:n:r:jh", longs, NULL)) != -1) {
 		switch (opt) {
 		case 'p':
-			choose_peers(o, optarg);
+			choose_peers(optarg);
 			break;
 		case 's':
 			o->nr_sizes = numbers("--sizes", optarg, o->sizes, 16);
@@ -384,7 +487,14 @@ static void parse(struct options *o, int argc, char **argv)
 		case 'b':
 			o->nr_batches = numbers("--batches", optarg, o->batches, 1);
 			break;
+		case 'c':
+			o->nr_counts = numbers("--counts", optarg, o->counts, 0);
+			break;
+		case 'w':
+			choose_workload(optarg);
+			break;
 		case 'm':
+			o->with_alone = false;
 			o->with_inline = false;
 			o->with_pair = false;
 			for (char *m = strtok(optarg, ","); m; m = strtok(NULL, ",")) {
@@ -392,8 +502,10 @@ static void parse(struct options *o, int argc, char **argv)
 					o->with_inline = true;
 				else if (!strcmp(m, "pair"))
 					o->with_pair = true;
+				else if (!strcmp(m, "alone"))
+					o->with_alone = true;
 				else
-					errx(2, "--modes: %s: inline, pair", m);
+					errx(2, "--modes: %s: alone, inline, pair", m);
 			}
 			break;
 		case 'n':
@@ -435,38 +547,49 @@ int main(int argc, char **argv)
 	};
 	struct result *results;
 	unsigned int n = 0;
-	cpu_set_t cpu;
 	bool counts;
 
-	memset(o.chosen, true, sizeof(o.chosen));
+	memset(chosen, true, sizeof(chosen));
 	parse(&o, argc, argv);
-	CPU_ZERO(&cpu);
-	CPU_SET(0, &cpu);
-	if (sched_setaffinity(0, sizeof(cpu), &cpu))
-		err(1, "pin to CPU 0");
+	pin(0);
 	counts = clock_counts();
+	o.counting = counts;
 	if (!counts)
 		warnx("the clock does not count instructions (tools/vm -I does): "
 		      "these are nanoseconds of this machine, now");
 
-	results = must_alloc(2 * NR_PEERS * LIST_MAX * LIST_MAX * sizeof(*results));
-	for (int pair = 0; pair < 2; pair++) {
-		if (pair ? !o.with_pair : !o.with_inline)
+	if (workload) {
+		workload->run(&o);
+		figures_print(o.json, counts);
+		return 0;
+	}
+	results = must_alloc(3 * NR_PEERS * LIST_MAX * LIST_MAX * sizeof(*results));
+	for (unsigned int mode = 0; mode < 3; mode++) {
+		static const char *const modes[] = { "alone", "inline", "pair" };
+		bool alone = mode == 0, pair = mode == 2;
+
+		if (pair ? !o.with_pair : alone ? !o.with_alone : !o.with_inline)
 			continue;
 		for (unsigned int i = 0; i < o.nr_sizes * o.nr_batches * NR_PEERS; i++) {
 			const struct peer *peer = peers[i % NR_PEERS];
 			uint64_t batch = o.batches[i / NR_PEERS % o.nr_batches];
 
-			if (!o.chosen[i % NR_PEERS] || (pair && !peer->consume) ||
+			if (!chosen[i % NR_PEERS] || (pair && !peer->consume) ||
+			    (alone && !peer->keeps) ||
 			    (peer->max_batch && batch > peer->max_batch))
 				continue;
 			results[n] = (struct result) {
-				.peer = peer, .mode = pair ? "pair" : "inline",
+				.peer = peer, .mode = modes[mode],
 				.size = o.sizes[i / NR_PEERS / o.nr_batches], .batch = batch,
 			};
 			measure(&o, &results[n++]);
 		}
 	}
-	report(results, n, o.json, counts ? "instructions" : "ns");
+	if (o.json) {
+		report_figures(results, n, &o);
+		figures_print(true, counts);
+		return o.limit > 0 ? check_limit(results, n, o.limit) : 0;
+	}
+	report(results, n, time_unit(&o));
 	return o.limit > 0 ? check_limit(results, n, o.limit) : 0;
 }

@@ -64,6 +64,19 @@ static void pipe_consume(struct bench *b, uint64_t n)
 	}
 }
 
+/* All messages have one size, so that a pipe may count them. */
+static uint64_t pipe_take(struct bench *b, uint64_t max)
+{
+	struct pipe_peer *p = b->priv;
+	uint64_t want = b->read_size / b->size < max ? b->read_size / b->size : max;
+	ssize_t ret = read(p->fd[0], p->in, want * b->size);
+
+	if (ret <= 0 || ret % b->size)
+		errx(1, "read from the pipe: %zd", ret);
+	take_payload(b, p->in, ret);
+	return ret / b->size;
+}
+
 static void pipe_close(struct bench *b)
 {
 	struct pipe_peer *p = b->priv;
@@ -81,5 +94,6 @@ const struct peer peer_pipe = {
 	.open = pipe_open,
 	.produce = pipe_produce,
 	.consume = pipe_consume,
+	.take = pipe_take,
 	.close = pipe_close,
 };

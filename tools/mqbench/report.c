@@ -14,27 +14,28 @@ extern const struct peer peer_pipe;
 
 enum column {
 	COL_MODE, COL_SIZE, COL_BATCH, COL_PEER, COL_PRODUCE, COL_CONSUME, COL_TOTAL,
-	COL_MIN, COL_MAX, COL_SPREAD, COL_RATIO, COL_MESSAGES, COL_RUNS, COL_UNIT, NR_COLUMNS
+	COL_MIN, COL_MAX, COL_SPREAD, COL_RATIO, COL_WAITS, COL_MESSAGES, COL_RUNS, COL_UNIT, NR_COLUMNS
 };
 
 static const struct {
 	const char *name;
-	int type;
+	bool number;
 } columns[NR_COLUMNS] = {
-	[COL_MODE] = { "mode", SCOLS_JSON_STRING },
-	[COL_SIZE] = { "size", SCOLS_JSON_NUMBER },
-	[COL_BATCH] = { "batch", SCOLS_JSON_NUMBER },
-	[COL_PEER] = { "peer", SCOLS_JSON_STRING },
-	[COL_PRODUCE] = { "produce", SCOLS_JSON_NUMBER },
-	[COL_CONSUME] = { "consume", SCOLS_JSON_NUMBER },
-	[COL_TOTAL] = { "total", SCOLS_JSON_NUMBER },
-	[COL_MIN] = { "min", SCOLS_JSON_NUMBER },
-	[COL_MAX] = { "max", SCOLS_JSON_NUMBER },
-	[COL_SPREAD] = { "spread%", SCOLS_JSON_NUMBER },
-	[COL_RATIO] = { "vs-pipe", SCOLS_JSON_NUMBER },
-	[COL_MESSAGES] = { "messages", SCOLS_JSON_NUMBER },
-	[COL_RUNS] = { "runs", SCOLS_JSON_NUMBER },
-	[COL_UNIT] = { "unit", SCOLS_JSON_STRING },
+	[COL_MODE] = { "mode", false },
+	[COL_SIZE] = { "size", true },
+	[COL_BATCH] = { "batch", true },
+	[COL_PEER] = { "peer", false },
+	[COL_PRODUCE] = { "produce", true },
+	[COL_CONSUME] = { "consume", true },
+	[COL_TOTAL] = { "total", true },
+	[COL_MIN] = { "min", true },
+	[COL_MAX] = { "max", true },
+	[COL_SPREAD] = { "spread%", true },
+	[COL_RATIO] = { "vs-pipe", true },
+	[COL_WAITS] = { "waits", true },
+	[COL_MESSAGES] = { "messages", true },
+	[COL_RUNS] = { "runs", true },
+	[COL_UNIT] = { "unit", false },
 };
 
 static int by_value(const void *a, const void *b)
@@ -87,11 +88,13 @@ static void add_line(struct libscols_table *table, struct result *results, unsig
 	set(line, COL_BATCH, "%.0f", r->batch);
 	set(line, COL_MESSAGES, "%.0f", r->messages);
 	set(line, COL_RUNS, "%.0f", r->runs);
-	if (r->mode[0] == 'i') {
+	if (r->mode[0] != 'p') {
 		set(line, COL_PRODUCE, "%.1f", result_median(r->produce, r->runs));
-		if (r->peer->consume)
+		if (r->peer->consume && r->mode[0] == 'i')
 			set(line, COL_CONSUME, "%.1f", result_median(r->consume, r->runs));
 	}
+	if (r->mode[0] == 'p')
+		set(line, COL_WAITS, "%.4f", result_median(r->switches[1], r->runs));
 	set(line, COL_TOTAL, "%.1f", median);
 	set(line, COL_MIN, "%.1f", r->total[0]);
 	set(line, COL_MAX, "%.1f", r->total[r->runs - 1]);
@@ -100,33 +103,60 @@ static void add_line(struct libscols_table *table, struct result *results, unsig
 		set(line, COL_RATIO, "%.3f", median / pipe);
 }
 
-void report(struct result *results, unsigned int n, bool json, const char *unit)
+void report(struct result *results, unsigned int n, const char *unit)
 {
 	struct libscols_table *table = scols_new_table();
 
 	if (!table)
 		errx(1, "no memory for the table");
-	scols_table_set_name(table, "results");
-	scols_table_enable_json(table, json);
 	for (unsigned int i = 0; i < NR_COLUMNS; i++) {
 		bool wide = i == COL_MESSAGES || i == COL_RUNS || i == COL_UNIT;
 		struct libscols_column *column;
 
 		column = scols_table_new_column(table, columns[i].name, 0,
-						(columns[i].type == SCOLS_JSON_NUMBER ?
+						(columns[i].number ?
 						 SCOLS_FL_RIGHT : 0) |
-						(wide && !json ? SCOLS_FL_HIDDEN : 0));
-		if (!column || scols_column_set_json_type(column, columns[i].type))
+						(wide ? SCOLS_FL_HIDDEN : 0));
+		if (!column)
 			errx(1, "no memory for the table");
 	}
 	for (unsigned int i = 0; i < n; i++)
 		add_line(table, results, n, &results[i], unit);
-	if (!json && n)
+	if (n)
 		printf("%s a message, median of %u runs of %" PRIu64 " messages\n", unit,
 		       results[0].runs, results[0].messages);
 	if (scols_print_table(table))
 		errx(1, "cannot print the table");
-	if (json)
-		putchar('\n');
 	scols_unref_table(table);
+}
+
+void report_figures(const struct result *results, unsigned int n, const struct options *o)
+{
+	const char *unit = time_per_message(o);
+
+	for (const struct result *r = results; r < results + n; r++) {
+		bool pair = r->mode[0] == 'p', both = r->mode[0] == 'i' && r->peer->consume;
+		const struct {
+			const char *metric, *unit;
+			double *values;
+			bool has;
+		} parts[] = {
+			{ "total", unit, r->total, true },
+			{ "produce", unit, r->produce, both },
+			{ "consume", unit, r->consume, both },
+			{ "producer waits", "times/message", r->switches[0], pair },
+			{ "consumer waits", "times/message", r->switches[1], pair },
+		};
+
+		for (unsigned int i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+			if (!parts[i].has)
+				continue;
+			figure_add(&(struct figure){
+				.workload = "append", .peer = r->peer->name, .mode = r->mode,
+				.metric = parts[i].metric, .unit = parts[i].unit, .size = r->size,
+				.batch = r->batch, .count = 1, .messages = r->messages,
+				.runs = r->runs, .values = parts[i].values,
+			});
+		}
+	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A topic: one message a write(2), or a batch a record write; read by records,
- * by one message a read(2), or, on a line topic, by large plain reads.
+ * by one message a read(2), by a map, or, on a line topic, by large plain reads.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -16,40 +16,41 @@
 
 #include <mq/mq.h>
 
-#include "bench.h"
+#include "topic.h"
 
 extern char **environ;
 
-struct topic_peer {
-	char name[64];
-	int out;
-	int in;
-	char *batch;		/* header, descriptors, payloads; or lines */
-	char *payload;		/* within it */
-	size_t batch_len;
-	char *buf;
-};
-
-static void mqctl(const char *const *args)
+void mqctl(const char *const *args)
 {
+	posix_spawn_file_actions_t quiet;
 	pid_t pid;
 	int status;
 
-	errno = posix_spawnp(&pid, "mqctl", NULL, NULL, (char *const *)args, environ);
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	errno = posix_spawnp(&pid, "mqctl", &quiet, NULL, (char *const *)args, environ);
 	if (errno)
 		err(1, "mqctl: is build/bin in PATH?");
+	posix_spawn_file_actions_destroy(&quiet);
 	if (waitpid(pid, &status, 0) < 0)
 		err(1, "mqctl");
 	if (status)
 		errx(1, "mqctl %s %s: status %d", args[1], args[2], WEXITSTATUS(status));
 }
 
-static int topic_file(const struct topic_peer *t, bool record, int flags)
+void topic_name(char *name, size_t size)
+{
+	static unsigned int number;
+
+	snprintf(name, size, "mqbench.%d.%u", getpid(), number++);
+}
+
+int topic_file(const char *name, const char *suffix, int flags)
 {
 	char path[128];
 	int fd;
 
-	snprintf(path, sizeof(path), "/dev/mq/%s%s", t->name, record ? "+format=record" : "");
+	snprintf(path, sizeof(path), "/dev/mq/%s%s", name, suffix);
 	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0)
 		err(1, "%s", path);
@@ -82,129 +83,111 @@ static void make_batch(struct bench *b, struct topic_peer *t, bool record)
 	}
 }
 
-static void open_topic(struct bench *b, bool line, bool record_reads)
+struct topic_peer *topic_new(struct bench *b, bool line, enum reader_kind kind)
 {
-	static unsigned int number;
 	struct topic_peer *t = must_alloc(sizeof(*t));
-	bool record_writes = b->batch > 1 && !line;
+	bool record = b->batch > 1 && !line;
 	char ring[32];
 
-	snprintf(t->name, sizeof(t->name), "mqbench.%d.%u", getpid(), number++);
-	snprintf(ring, sizeof(ring), "%u", DATA_RING);
+	memset(t, 0, sizeof(*t));
+	topic_name(t->name, sizeof(t->name));
+	snprintf(ring, sizeof(ring), "%u", RING_BYTES);
 	mqctl((const char *const []){ "mqctl", "topic", "add", t->name, "--ring-bytes", ring,
-		"--framing", line ? "line" : "message", "--hold", b->held ? "readers" : "none",
+		"--ring-messages", "16384", "--framing", line ? "line" : "message", "--hold", b->held ? "readers" : "none",
 		"--overflow", b->held ? "block" : "drop-oldest", NULL });
-	make_batch(b, t, record_writes);
-	t->out = topic_file(t, record_writes, O_WRONLY);
-	t->in = topic_file(t, record_reads, O_RDONLY);
-	t->buf = must_alloc(b->read_size);
+	make_batch(b, t, record);
+	t->out = topic_file(t->name, record ? "+format=record" : "", O_WRONLY);
+	if (kind != READ_NONE)
+		reader_open(&t->reader, t->name, kind, b);
 	b->priv = t;
+	return t;
 }
 
-static void topic_open(struct bench *b)
+void topic_number(struct bench *b, struct topic_peer *t)
 {
-	open_topic(b, false, true);
+	if (!b->check)
+		return;
+	for (unsigned int i = 0; i < b->batch; i++)
+		message_number(t->payload + i * b->size, b->produced + i);
+	b->produced += b->batch;
 }
 
-static void topic_plain_open(struct bench *b)
-{
-	open_topic(b, false, false);
-}
-
-static void topic_line_open(struct bench *b)
-{
-	open_topic(b, true, false);
-}
-
-static void topic_produce(struct bench *b, uint64_t n)
+void topic_produce(struct bench *b, uint64_t n)
 {
 	struct topic_peer *t = b->priv;
 
 	for (; n; n -= b->batch) {
-		if (b->check) {
-			for (unsigned int i = 0; i < b->batch; i++)
-				message_number(t->payload + i * b->size, b->produced + i);
-			b->produced += b->batch;
-		}
+		topic_number(b, t);
 		if (write(t->out, t->batch, t->batch_len) != (ssize_t)t->batch_len)
 			err(1, "%s: write", t->name);
 	}
 }
 
-static void topic_consume_records(struct bench *b, uint64_t n)
+static uint64_t topic_take(struct bench *b, uint64_t max)
 {
 	struct topic_peer *t = b->priv;
 
-	while (n) {
-		const struct mq_batch *header = (const struct mq_batch *)t->buf;
-		ssize_t ret = read(t->in, t->buf, b->read_size);
-		size_t at;
-
-		if (ret < 0)
-			err(1, "%s: record read", t->name);
-		at = header->size + header->entries_len + ((header->attrs_len + 7) & ~7ULL);
-		if ((size_t)ret != at + header->payload_len || header->count > n ||
-		    header->payload_len != header->count * b->size)
-			errx(1, "%s: a batch of %zd bytes with %u messages is not what was written",
-			     t->name, ret, header->count);
-		take_payload(b, t->buf + at, header->payload_len);
-		n -= header->count;
-	}
+	return reader_take(&t->reader, b, max);
 }
 
 static void topic_consume(struct bench *b, uint64_t n)
 {
 	struct topic_peer *t = b->priv;
-	uint64_t left = n * b->size;
 
-	while (left) {
-		ssize_t ret = read(t->in, t->buf, b->read_size);
-
-		if (ret < 0)
-			err(1, "%s: read", t->name);
-		if (!ret || (uint64_t)ret > left || ret % b->size)
-			errx(1, "%s: read gave %zd bytes of messages of %zu", t->name, ret,
-			     b->size);
-		take_payload(b, t->buf, ret);
-		left -= ret;
-	}
+	while (n)
+		n -= reader_take(&t->reader, b, n);
+	reader_rest(&t->reader);
 }
 
-static void topic_close(struct bench *b)
+void topic_free(struct topic_peer *t)
 {
-	struct topic_peer *t = b->priv;
-
-	close(t->in);
+	if (t->reader.kind != READ_NONE)
+		reader_close(&t->reader);
 	close(t->out);
 	mqctl((const char *const []){ "mqctl", "topic", "del", t->name, NULL });
 	free(t->batch);
-	free(t->buf);
 	free(t);
 }
 
-const struct peer peer_topic = {
-	.name = "topic",
-	.what = "a topic: one write(2) a message, or a batch by a record write; record reads",
-	.open = topic_open,
-	.produce = topic_produce,
-	.consume = topic_consume_records,
-	.close = topic_close,
-};
+void topic_close(struct bench *b)
+{
+	topic_free(b->priv);
+}
 
-const struct peer peer_topic_plain = {
-	.name = "topic-plain",
-	.what = "the same, but one read(2) a message",
-	.open = topic_plain_open,
-	.produce = topic_produce,
-	.consume = topic_consume,
-	.close = topic_close,
-};
+static void topic_open(struct bench *b)
+{
+	topic_new(b, false, READ_RECORD);
+}
 
-const struct peer peer_topic_line = {
-	.name = "topic-line",
-	.what = "a topic of lines: one write(2) a line or a batch of lines; large plain reads",
-	.open = topic_line_open,
-	.produce = topic_produce,
-	.consume = topic_consume,
-	.close = topic_close,
-};
+static void topic_mmap_open(struct bench *b)
+{
+	topic_new(b, false, READ_MMAP);
+}
+
+static void topic_plain_open(struct bench *b)
+{
+	topic_new(b, false, READ_PLAIN);
+}
+
+static void topic_line_open(struct bench *b)
+{
+	topic_new(b, true, READ_PLAIN);
+}
+
+#define TOPIC(id, label, text)			\
+	const struct peer peer_##id = {		\
+		.name = label,			\
+		.what = text,			\
+		.keeps = true,			\
+		.open = id##_open,		\
+		.produce = topic_produce,	\
+		.consume = topic_consume,	\
+		.take = topic_take,		\
+		.close = topic_close,		\
+	}
+
+TOPIC(topic, "topic", "a topic: one write(2) a message, or a batch by a record write; record reads");
+TOPIC(topic_mmap, "topic-mmap", "the same, read by mmap");
+TOPIC(topic_plain, "topic-plain", "the same, but one read(2) a message");
+TOPIC(topic_line, "topic-line",
+      "a topic of lines: one write(2) a line or a batch of lines; large plain reads");
