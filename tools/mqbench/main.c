@@ -26,6 +26,8 @@
 
 static const struct peer *const peers[] = {
 	&peer_topic, &peer_topic_plain, &peer_topic_line, &peer_pipe, &peer_null, &peer_getppid,
+	&peer_zeromq, &peer_redis, &peer_nats, &peer_jetstream, &peer_rabbitmq,
+	&peer_kafka, &peer_nsq, &peer_mosquitto,
 };
 
 #define NR_PEERS	(sizeof(peers) / sizeof(*peers))
@@ -63,6 +65,13 @@ void message_number(char *message, uint64_t number)
 		message[i] = digit[number & 15];
 }
 
+const char *next_message(struct bench *b)
+{
+	if (b->check)
+		message_number(b->message, b->produced++);
+	return b->message;
+}
+
 void take_payload(struct bench *b, const char *data, size_t len)
 {
 	char number[8];
@@ -88,7 +97,7 @@ void take_payload(struct bench *b, const char *data, size_t len)
 	}
 }
 
-static uint64_t now(void)
+uint64_t now(void)
 {
 	struct timespec ts;
 
@@ -159,11 +168,19 @@ static void bench_init(struct bench *b, const struct options *o, size_t size,
 	b->message[size - 1] = '\n';
 }
 
+static uint64_t messages_of(const struct options *o, const struct peer *peer)
+{
+	return peer->max_messages && peer->max_messages < o->messages ? peer->max_messages :
+									o->messages;
+}
+
 /* A tenth, and once round the ring, so that its memory is there. */
-static uint64_t warm_up(const struct options *o, const struct bench *b)
+static uint64_t warm_up(const struct options *o, const struct peer *peer, const struct bench *b)
 {
 	uint64_t lap = 2 * DATA_RING / b->size;
 
+	if (peer->attach)
+		return (messages_of(o, peer) + 9) / 10;
 	return o->messages / 10 > lap ? o->messages / 10 : lap;
 }
 
@@ -196,6 +213,8 @@ static double run_pair(const struct peer *peer, struct bench *b, uint64_t messag
 	pid_t pid;
 	char byte;
 
+	if (peer->attach)
+		return run_apart(peer, b, messages);
 	if (pipe(go))
 		err(1, "pipe");
 	messages = (messages + b->batch - 1) / b->batch * b->batch;
@@ -232,20 +251,20 @@ static void measure(const struct options *o, struct result *r)
 	r->produce = must_alloc(o->runs * sizeof(double));
 	r->consume = must_alloc(o->runs * sizeof(double));
 	r->total = must_alloc(o->runs * sizeof(double));
-	r->messages = o->messages;
+	r->messages = messages_of(o, r->peer);
 	r->runs = o->runs;
 
 	r->peer->open(&b);
 	b.check = true;
 	if (pair)
-		run_pair(r->peer, &b, warm_up(o, &b));
+		run_pair(r->peer, &b, warm_up(o, r->peer, &b));
 	else
-		run_inline(r->peer, &b, warm_up(o, &b), r->produce, r->consume);
+		run_inline(r->peer, &b, warm_up(o, r->peer, &b), r->produce, r->consume);
 	b.check = false;
 	for (unsigned int i = 0; i < o->runs; i++) {
 		mark_begin();
 		if (pair) {
-			r->total[i] = run_pair(r->peer, &b, o->messages);
+			r->total[i] = run_pair(r->peer, &b, r->messages);
 			r->produce[i] = 0;
 			r->consume[i] = 0;
 		} else {
@@ -340,7 +359,7 @@ static void help(FILE *out)
 {
 	fputs("Usage: mqbench [OPTION...]\n\n"
 	      "Measure what a message costs, appended and consumed, in a topic and its peers.\n\n"
-	      "  -p, --peers NAME,...     which (default all, see below)\n"
+	      "  -p, --peers NAME,...     which (default all without *, see below)\n"
 	      "  -s, --sizes BYTES,...    sizes of messages (default 16,100,1024)\n"
 	      "  -b, --batches N,...      messages a call of the producer (default 1,64)\n"
 	      "  -m, --modes MODE,...     inline: one process; pair: two (default both)\n"
@@ -352,7 +371,8 @@ static void help(FILE *out)
 	      "  -j, --json               JSON\n"
 	      "  -h, --help               this text\n\nPeers:\n", out);
 	for (unsigned int i = 0; i < NR_PEERS; i++)
-		fprintf(out, "  %-12s %s\n", peers[i]->name, peers[i]->what);
+		fprintf(out, "  %-12s%c%s\n", peers[i]->name, peers[i]->plugin ? '*' : ' ',
+			peers[i]->what);
 }
 
 static void parse(struct options *o, int argc, char **argv)
@@ -438,7 +458,8 @@ int main(int argc, char **argv)
 	cpu_set_t cpu;
 	bool counts;
 
-	memset(o.chosen, true, sizeof(o.chosen));
+	for (unsigned int i = 0; i < NR_PEERS; i++)
+		o.chosen[i] = !peers[i]->plugin;
 	parse(&o, argc, argv);
 	CPU_ZERO(&cpu);
 	CPU_SET(0, &cpu);
@@ -457,7 +478,10 @@ int main(int argc, char **argv)
 			const struct peer *peer = peers[i % NR_PEERS];
 			uint64_t batch = o.batches[i / NR_PEERS % o.nr_batches];
 
-			if (!o.chosen[i % NR_PEERS] || (pair && !peer->consume) ||
+			if (!o.chosen[i % NR_PEERS])
+				continue;
+			peer = peer_load(peer);
+			if (!(pair ? (bool)peer->consume : !peer->attach) ||
 			    (peer->max_batch && batch > peer->max_batch))
 				continue;
 			results[n] = (struct result) {
