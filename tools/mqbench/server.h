@@ -34,4 +34,10 @@ void server_wait_socket(const struct server *s, const char *name);
 /* Stops it as a signal does: it costs nothing until server_wake(), and ends with mqbench. */
 void server_rest(const struct server *s);
 
+/*
+ * While @hold, something always runs, if only when nothing else does: a clock that counts
+ * instructions would leap over each wait for the host's files, and time-outs would pass.
+ */
+void hold_clock(bool hold);
+
 #endif

@@ -14,6 +14,7 @@
 
 #define CORE_PORT	14222
 #define STREAM_PORT	14223
+#define FOREVER		(1LL << 32)	/* ms; the guest's clock may leap where it is idle */
 
 static struct server core, streams;
 static natsConnection *connection;
@@ -45,6 +46,8 @@ static void attach(unsigned int port, bool at_once)
 	snprintf(url, sizeof(url), "nats://127.0.0.1:%u", port);
 	must(natsOptions_Create(&options), "options");
 	must(natsOptions_SetURL(options, url), url);
+	must(natsOptions_SetTimeout(options, FOREVER), "options");
+	must(natsOptions_SetPingInterval(options, FOREVER), "options");
 	must(natsOptions_SetSendAsap(options, at_once), "options");
 	must(natsConnection_Connect(&connection, options), url);
 }
@@ -54,7 +57,7 @@ static void consume(struct bench *b, uint64_t n)
 	while (n--) {
 		natsMsg *message;
 
-		must(natsSubscription_NextMsg(&message, subscription, 60000), "next message");
+		must(natsSubscription_NextMsg(&message, subscription, FOREVER), "next message");
 		if (natsMsg_GetDataLength(message) != (int)b->size)
 			errx(1, "nats: a message of %d bytes", natsMsg_GetDataLength(message));
 		take_payload(b, natsMsg_GetData(message), b->size);
@@ -76,7 +79,7 @@ static void core_attach(struct bench *b, bool producer)
 		must(natsConnection_SubscribeSync(&subscription, connection, subject), subject);
 		must(natsSubscription_SetPendingLimits(subscription, -1, -1), "limits");
 	}
-	must(natsConnection_Flush(connection), "flush");
+	must(natsConnection_FlushTimeout(connection, FOREVER), "flush");
 }
 
 static void core_produce(struct bench *b, uint64_t n)
@@ -86,7 +89,7 @@ static void core_produce(struct bench *b, uint64_t n)
 			must(natsConnection_Publish(connection, subject, next_message(b), b->size),
 			     "publish");
 		if (b->batch > 1)
-			must(natsConnection_Flush(connection), "flush");
+			must(natsConnection_FlushTimeout(connection, FOREVER), "flush");
 	}
 }
 
@@ -114,11 +117,14 @@ static void streams_attach(struct bench *b, bool producer)
 	const char *subjects[] = { subject };
 	jsStreamConfig config;
 	jsSubOptions options;
+	jsOptions forever;
 	jsErrCode code = 0;
 
 	attach(STREAM_PORT, false);
 	snprintf(subject, sizeof(subject), "mq.%u", b->run);
-	must(natsConnection_JetStream(&js, connection, NULL), "context");
+	must(jsOptions_Init(&forever), "options");
+	forever.Wait = FOREVER;
+	must(natsConnection_JetStream(&js, connection, &forever), "context");
 	if (producer)
 		return;
 	js_DeleteStream(js, "mq", NULL, NULL);	/* the last run's, if there was one */
@@ -133,7 +139,7 @@ static void streams_attach(struct bench *b, bool producer)
 	must_js(js_SubscribeSync(&subscription, js, subject, NULL, &options, &code), code,
 		subject);
 	must(natsSubscription_SetPendingLimits(subscription, -1, -1), "limits");
-	must(natsConnection_Flush(connection), "flush");
+	must(natsConnection_FlushTimeout(connection, FOREVER), "flush");
 }
 
 static void streams_produce(struct bench *b, uint64_t n)

@@ -129,13 +129,11 @@ static void rabbitmq_produce(struct bench *b, uint64_t n)
 
 static void rabbitmq_consume(struct bench *b, uint64_t n)
 {
-	const struct timeval timeout = { .tv_sec = 60 };
-
 	while (n--) {
 		amqp_envelope_t envelope;
 
 		amqp_maybe_release_buffers(connection);
-		must(amqp_consume_message(connection, &envelope, &timeout, 0), "consume");
+		must(amqp_consume_message(connection, &envelope, NULL, 0), "consume");
 		if (envelope.message.body.len != b->size)
 			errx(1, "rabbitmq: a message of %zu bytes", envelope.message.body.len);
 		take_payload(b, envelope.message.body.bytes, b->size);

@@ -76,11 +76,11 @@ static void redis_consume(struct bench *b, uint64_t n)
 
 	while (n) {
 		redisReply *reply = checked(redisCommand(redis,
-			"XREAD COUNT 64 BLOCK 60000 STREAMS %s %s", key, position));
+			"XREAD COUNT 64 BLOCK 0 STREAMS %s %s", key, position));
 		const redisReply *entries;
 
 		if (reply->type != REDIS_REPLY_ARRAY)
-			errx(1, "redis: XREAD: no message in a minute");
+			errx(1, "redis: XREAD: no messages");
 		entries = reply->element[0]->element[1];
 		if (entries->elements > n)
 			errx(1, "redis: more messages than were sent");

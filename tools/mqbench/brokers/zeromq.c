@@ -26,13 +26,11 @@ static void zeromq_attach(struct bench *b, bool producer)
 {
 	void *context = zmq_ctx_new();
 	char path[64], url[80];
-	int timeout = 60000;
 
 	path_of(b, path);
 	snprintf(url, sizeof(url), "ipc://%s", path);
 	sock = context ? zmq_socket(context, producer ? ZMQ_PUSH : ZMQ_PULL) : NULL;
-	if (!sock || zmq_setsockopt(sock, ZMQ_RCVTIMEO, &timeout, sizeof(timeout)) ||
-	    (producer ? zmq_connect(sock, url) : zmq_bind(sock, url)))
+	if (!sock || (producer ? zmq_connect(sock, url) : zmq_bind(sock, url)))
 		errx(1, "%s: %s", url, zmq_strerror(zmq_errno()));
 }
 
