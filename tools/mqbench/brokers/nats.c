@@ -14,7 +14,7 @@
 
 #define CORE_PORT	14222
 #define STREAM_PORT	14223
-#define FOREVER		(1LL << 32)	/* ms; the guest's clock may leap where it is idle */
+#define FOREVER		(1 << 30)	/* ms; where the guest is idle, its clock may leap */
 
 static struct server core, streams;
 static natsConnection *connection;
