@@ -110,6 +110,7 @@ static bool clock_counts(void)
 {
 #if defined(__x86_64__)
 	const uint64_t loops = 2000000;
+	int counted = 0;
 
 	for (int i = 0; i < 5; i++) {
 		uint64_t n = loops, t0, t1;
@@ -118,10 +119,10 @@ static bool clock_counts(void)
 		__asm__ volatile("1: dec %0\n\tjnz 1b" : "+r"(n) : : "cc");
 		t1 = now();
 		/* An interrupt or two adds a few thousand. */
-		if (t1 - t0 < 2 * loops || t1 - t0 > 2 * loops + loops / 50)
-			return false;
+		counted += t1 - t0 >= 2 * loops && t1 - t0 <= 2 * loops + loops / 50;
 	}
-	return true;
+	/* Something else may have begun with this program. */
+	return counted >= 3;
 #else
 	return false;
 #endif
