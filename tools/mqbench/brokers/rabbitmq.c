@@ -22,12 +22,21 @@ static amqp_connection_state_t connection;
 static amqp_bytes_t queue;
 static uint64_t tags;		/* messages published on the channel */
 
-/* Erlang's launcher without the scripts around it; its name server as a child beside it. */
+/*
+ * Erlang's launcher without the scripts around it; its name server as a child beside it. Of
+ * the plugins only what the broker itself is made of: it would load them all to look at them.
+ */
 static const char launch[] =
 	"export HOME=$PWD ROOTDIR=$0/deb/rabbitmq/usr/lib/erlang EMU=beam PROGNAME=erl\n"
 	"export BINDIR=$(echo $ROOTDIR/erts-*/bin)\n"
 	"export RABBITMQ_HOME=$(echo $0/deb/rabbitmq/usr/lib/rabbitmq/lib/rabbitmq_server-*)\n"
-	"export ERL_LIBS=$RABBITMQ_HOME/plugins RABBITMQ_PLUGINS_DIR=$RABBITMQ_HOME/plugins\n"
+	"mkdir lib\n"
+	"for app in rabbit rabbit_common rabbitmq_prelaunch ranch ra aten gen_batch_server "
+	"sysmon_handler stdout_formatter recon observer_cli osiris amqp10_common syslog systemd "
+	"seshat credentials_obfuscation cuttlefish getopt enough jsx; do\n"
+	"ln -s $RABBITMQ_HOME/plugins/$app-[0-9]* lib/\n"
+	"done\n"
+	"export ERL_LIBS=$PWD/lib RABBITMQ_PLUGINS_DIR=$PWD/lib\n"
 	"export RABBITMQ_MNESIA_BASE=$PWD/mnesia RABBITMQ_LOG_BASE=$PWD/logs RABBITMQ_LOGS=-\n"
 	"export RABBITMQ_NODENAME=mqbench@localhost RABBITMQ_CONFIG_FILE=$PWD/rabbit\n"
 	"export RABBITMQ_ENABLED_PLUGINS= RABBITMQ_ENABLED_PLUGINS_FILE=$PWD/plugins\n"
