@@ -42,5 +42,6 @@ const struct peer *peer_load(const struct peer *peer)
 	found = plugin ? dlsym(plugin, symbol) : NULL;
 	if (!found)
 		errx(1, "peer %s: %s: run 'make peers'", peer->name, dlerror());
+	/* cppcheck-suppress resourceLeak */
 	return found;
 }
