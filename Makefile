@@ -3,6 +3,7 @@
 # make [all]      module, tools and tests            KVER=6.12 chooses the kernel
 # make deps       install what is missing (Debian 12; the others call it)
 # make deps-lang  the same, and the languages of selftests/lang
+# make deps-bench the same, and the benchmark's peers
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
 # make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)
@@ -10,6 +11,9 @@
 # make bench      what a message costs beside its peers, and the goals   PEERS="NAME,..." more
 #                 B="OPTION..." only that, as mqbench's options
 # make bench-gate the same costs as in the baseline?  UPDATE=1 writes it
+# make peers      the peers of mqbench that have a library or a server of their own
+# make bench-peers  what a message costs there    PEERS=all or NAME,... B="OPTION..."
+# make bench-peers-check  each of them carries messages
 # make shell      a shell in a VM with the module loaded
 # make check      static checks                      C="NAME..." only those
 # make install    what tools/packaging/files lists, into DESTDIR; make uninstall
@@ -30,13 +34,13 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang demo test test-debug test-mutants shell check
-.PHONY: bench bench-gate install uninstall deb dkms clean gen
+.PHONY: all module tools tests lang deps deps-lang deps-bench demo test test-debug test-mutants shell
+.PHONY: check bench bench-gate peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
 
 # On a fresh machine no kernel is there to choose from before `make deps`.
-ifeq ($(filter clean deps deps-lang,$(MAKECMDGOALS)),)
+ifeq ($(filter clean deps deps-lang deps-bench,$(MAKECMDGOALS)),)
 ifeq ($(shell tools/kver $(KVER) 2>/dev/null),)
 $(shell tools/deps >&2)
 endif
@@ -142,6 +146,35 @@ build/bin/$(1): $(patsubst %.c,build/obj/%.o,$(wildcard tools/$(1)/*.c))
 endef
 $(foreach name,$(tool-names),$(eval $(call tool-rule,$(name))))
 
+# Peers of mqbench with a library of their own: it loads build/peers/NAME.so when asked to.
+build/bin/mqbench: libs += -rdynamic
+
+mandatory-peers := zeromq redis nats jetstream rabbitmq
+optional-peers := kafka nsq mosquitto
+PEERS ?= mandatory
+comma := ,
+peers := $(if $(filter all,$(PEERS)),$(mandatory-peers) $(optional-peers),$(if \
+	$(filter mandatory,$(PEERS)),$(mandatory-peers),$(subst $(comma), ,$(PEERS))))
+empty :=
+peer-names := $(subst $(empty) $(empty),$(comma),$(strip $(peers)))
+peer-plugins := $(patsubst %,build/peers/%.so,$(sort $(subst jetstream,nats,$(peers))))
+
+peers: $(peer-plugins)
+
+build/peers/%.so: tools/mqbench/brokers/%.c tools/mqbench/bench.h tools/mqbench/server.h \
+		Makefile | deps-bench
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(cflags) -D_GNU_SOURCE -fPIC -shared -Itools/mqbench -o $@.$$$$ $< \
+		-Wl,--as-needed $(peer-libs-$*) $(put)
+
+peer-libs-zeromq := -lzmq
+peer-libs-redis := -lhiredis
+peer-libs-nats := -lnats
+peer-libs-rabbitmq := -lrabbitmq
+peer-libs-kafka := -lrdkafka
+peer-libs-mosquitto := -lmosquitto
+
 build/selftests/helpers/%32: build/obj/selftests/helpers/%32.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
@@ -181,6 +214,9 @@ deps:
 deps-lang: deps
 	@tools/deps lang
 
+deps-bench: deps
+	@tools/deps $(if $(filter $(optional-peers),$(peers)),bench-all,bench)
+
 demo: all
 	tools/demo -k $(KVER)
 
@@ -206,6 +242,14 @@ bench: all
 
 bench-gate: all
 	tools/bench gate -k $(KVER) $(if $(UPDATE),-u)
+
+bench-peers: all peers
+	tools/vm -k $(KVER) -I -t 60m -- mqbench --modes pair --peers topic,pipe,$(peer-names) \
+		--messages 20000 --runs 3 $(B)
+
+bench-peers-check: all peers
+	tools/vm -k $(KVER) -t 30m -- mqbench --modes pair --peers $(peer-names) \
+		--messages 640 --runs 1 --sizes 100 $(B)
 
 check: deps
 	tools/check $(C)

@@ -15,6 +15,7 @@
  * @read_size: bytes the consumer asks for at a time
  * @held: the producer must wait for the consumer (they are two processes)
  * @check: messages are numbered and compared (only while warming up)
+ * @run: number of runs of this peer so far, for names that must be new
  * @message: a message; message_number() makes it the n-th
  * @produced: messages produced so far
  * @consumed: payload bytes consumed so far
@@ -27,6 +28,7 @@ struct bench {
 	size_t read_size;
 	bool held;
 	bool check;
+	unsigned int run;
 	char *message;
 	uint64_t produced;
 	uint64_t consumed;
@@ -39,8 +41,12 @@ struct bench {
  * @name: as on the command line
  * @what: one line for --help
  * @keeps: it takes messages without end that nobody consumes
+ * @plugin: file of build/peers that has the rest (see broker.c), or NULL
  * @max_batch: largest batch it can take, 0 for any
+ * @max_messages: most messages a run (it is slow), 0 for any
  * @open: makes it, before the processes part; exits on failure
+ * @attach: connects the producer, or the consumer, which comes first, in its own process
+ *	before a run; NULL where both inherit what @open made
  * @produce: n messages, a multiple of the batch
  * @consume: exactly n messages; NULL where nothing is delivered
  * @take: what one call gives, at least a message and at most max; NULL: see @consume
@@ -50,8 +56,11 @@ struct peer {
 	const char *name;
 	const char *what;
 	bool keeps;
+	const char *plugin;
 	unsigned int max_batch;
+	uint64_t max_messages;
 	void (*open)(struct bench *b);
+	void (*attach)(struct bench *b, bool producer);
 	void (*produce)(struct bench *b, uint64_t n);
 	void (*consume)(struct bench *b, uint64_t n);
 	uint64_t (*take)(struct bench *b, uint64_t max);
@@ -63,12 +72,22 @@ extern const struct peer peer_topic_uring, peer_topic_splice;
 extern const struct peer peer_pipe;
 extern const struct peer peer_unix_stream, peer_unix_dgram, peer_unix_seqpacket, peer_mqueue;
 extern const struct peer peer_getppid, peer_null;
+extern const struct peer peer_zeromq, peer_redis, peer_nats, peer_jetstream, peer_rabbitmq;
+extern const struct peer peer_kafka, peer_nsq, peer_mosquitto;
+
+/* The peer itself: from its plugin, if it has one. */
+const struct peer *peer_load(const struct peer *peer);
+/* One run of a peer that has attach(): busy time a message, of the whole machine. */
+double run_apart(const struct peer *peer, struct bench *b, uint64_t messages);
 
 /* Writes the number of a message into its first 8 bytes. */
 void message_number(char *message, uint64_t number);
 /* The next payload bytes of the peer's stream: counted, and compared if the run checks. */
 void take_payload(struct bench *b, const char *data, size_t len);
+/* The next message of a run, to be sent: numbered if the run checks. */
+const char *next_message(struct bench *b);
 void *must_alloc(size_t size);
+uint64_t now(void);
 
 /* Bytes of a topic's ring: the least that has chunks as large as the default's. */
 #define RING_BYTES	(1U << 20)

@@ -31,6 +31,8 @@ static const struct peer *const peers[] = {
 	&peer_topic, &peer_topic_mmap, &peer_topic_plain, &peer_topic_line,
 	&peer_topic_uring, &peer_topic_splice, &peer_pipe, &peer_unix_stream,
 	&peer_unix_dgram, &peer_unix_seqpacket, &peer_mqueue, &peer_null, &peer_getppid,
+	&peer_zeromq, &peer_redis, &peer_nats, &peer_jetstream, &peer_rabbitmq,
+	&peer_kafka, &peer_nsq, &peer_mosquitto,
 };
 
 #define NR_PEERS	(sizeof(peers) / sizeof(*peers))
@@ -60,6 +62,13 @@ void message_number(char *message, uint64_t number)
 
 	for (int i = 7; i >= 0; i--, number >>= 4)
 		message[i] = digit[number & 15];
+}
+
+const char *next_message(struct bench *b)
+{
+	if (b->check)
+		message_number(b->message, b->produced++);
+	return b->message;
 }
 
 void take_payload(struct bench *b, const char *data, size_t len)
@@ -230,11 +239,19 @@ void bench_init(struct bench *b, const struct options *o, size_t size, unsigned 
 	b->message[size - 1] = '\n';
 }
 
+static uint64_t messages_of(const struct options *o, const struct peer *peer)
+{
+	return peer->max_messages && peer->max_messages < o->messages ? peer->max_messages :
+									o->messages;
+}
+
 /* A tenth; and once round a topic's rings, so that their memory is there. */
 static uint64_t warm_up(const struct options *o, const struct peer *peer, const struct bench *b)
 {
 	uint64_t lap = peer->keeps ? LAP_OF(b) : 0;
 
+	if (peer->attach)
+		return (messages_of(o, peer) + 9) / 10;
 	return o->messages / 10 > lap ? o->messages / 10 : lap;
 }
 
@@ -268,6 +285,8 @@ static double run_pair(const struct peer *peer, struct bench *b, uint64_t messag
 	pid_t pid;
 	char byte;
 
+	if (peer->attach)
+		return run_apart(peer, b, messages);
 	if (pipe(go))
 		err(1, "pipe");
 	messages = (messages + b->batch - 1) / b->batch * b->batch;
@@ -310,7 +329,7 @@ static void measure(const struct options *o, struct result *r)
 	r->total = must_alloc(o->runs * sizeof(double));
 	r->switches[0] = must_alloc(o->runs * sizeof(double));
 	r->switches[1] = must_alloc(o->runs * sizeof(double));
-	r->messages = o->messages;
+	r->messages = messages_of(o, r->peer);
 	r->runs = o->runs;
 
 	r->peer->open(&b);
@@ -323,7 +342,7 @@ static void measure(const struct options *o, struct result *r)
 	for (unsigned int i = 0; i < o->runs; i++) {
 		mark_begin();
 		if (pair) {
-			r->total[i] = run_pair(r->peer, &b, o->messages);
+			r->total[i] = run_pair(r->peer, &b, r->messages);
 			r->produce[i] = 0;
 			r->consume[i] = 0;
 			for (int k = 0; k < 2; k++)
@@ -435,7 +454,7 @@ static void help(FILE *out)
 	fputs("Usage: mqbench [OPTION...]\n\n"
 	      "Measure what a message costs, appended and consumed, in a topic and its peers.\n\n"
 	      "  -w, --workload NAME      what is done (default append, see below)\n"
-	      "  -p, --peers NAME,...     which (default all, see below)\n"
+	      "  -p, --peers NAME,...     which (default all without *, see below)\n"
 	      "  -s, --sizes BYTES,...    sizes of messages (default 16,100,1024)\n"
 	      "  -b, --batches N,...      messages a call of the producer (default 1,64)\n"
 	      "  -c, --counts N,...       of readers, producers ...: see the workload\n"
@@ -453,7 +472,8 @@ static void help(FILE *out)
 		fprintf(out, "  %-12s %s\n", workloads[i]->name, workloads[i]->what);
 	fputs("\nPeers:\n", out);
 	for (unsigned int i = 0; i < NR_PEERS; i++)
-		fprintf(out, "  %-12s %s\n", peers[i]->name, peers[i]->what);
+		fprintf(out, "  %-12s%c%s\n", peers[i]->name, peers[i]->plugin ? '*' : ' ',
+			peers[i]->what);
 }
 
 static void parse(struct options *o, int argc, char **argv)
@@ -549,7 +569,8 @@ int main(int argc, char **argv)
 	unsigned int n = 0;
 	bool counts;
 
-	memset(chosen, true, sizeof(chosen));
+	for (unsigned int i = 0; i < NR_PEERS; i++)
+		chosen[i] = !peers[i]->plugin;
 	parse(&o, argc, argv);
 	pin(0);
 	counts = clock_counts();
@@ -574,7 +595,10 @@ int main(int argc, char **argv)
 			const struct peer *peer = peers[i % NR_PEERS];
 			uint64_t batch = o.batches[i / NR_PEERS % o.nr_batches];
 
-			if (!chosen[i % NR_PEERS] || (pair && !peer->consume) ||
+			if (!chosen[i % NR_PEERS])
+				continue;
+			peer = peer_load(peer);
+			if ((pair ? !peer->consume : (bool)peer->attach) ||
 			    (alone && !peer->keeps) ||
 			    (peer->max_batch && batch > peer->max_batch))
 				continue;
