@@ -22,7 +22,7 @@ TEST(ioctl_features, "MQ_IOC_FEATURES tells version, features and sizes")
 		  MQ_FEATURE_ATTRS | MQ_FEATURE_PARTITIONS | MQ_FEATURE_HOLD_READERS |
 		  MQ_FEATURE_PERSISTENT);
 	expect_eq(f.features >> 8, (MQ_FEATURE_OPTIONS | MQ_FEATURE_FILTER | MQ_FEATURE_SIGNAL |
-				    MQ_FEATURE_NOWAIT) >> 8);
+				    MQ_FEATURE_NOWAIT | MQ_FEATURE_WATERMARK) >> 8);
 	expect_eq(sizeof(struct mq_entry), 64);
 	expect_eq(sizeof(struct mq_record), 16);
 }

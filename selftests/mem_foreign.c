@@ -155,7 +155,8 @@ TEST(netlink, "every byte of a netlink answer is defined, padding included")
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		expect_eq(nl_call(nl_request(commands[i], NLM_F_DUMP), walk_message, &w), 0);
 	note("%u messages, %u attributes, %u bytes of padding", w.messages, w.attributes, w.padding);
-	expect(w.messages >= 5 && w.attributes > 50 && w.padding > 10);
+	/* Three one-byte attributes of the topic have padding; names' depends on their length. */
+	expect(w.messages >= 5 && w.attributes > 50 && w.padding >= 9);
 	close(fd);
 }
 
