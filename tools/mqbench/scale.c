@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "topic.h"
@@ -122,9 +123,13 @@ static void measure_partitions(const struct options *o, size_t size, unsigned in
 static void partitions_run(const struct options *o)
 {
 	static const uint64_t usual[] = { 1, 4, 16, 64, 256, 1024 };
+	const struct rlimit files = { 4096, 4096 };
 	const uint64_t *counts = o->nr_counts ? o->counts : usual;
 	unsigned int n = o->nr_counts ? o->nr_counts : sizeof(usual) / sizeof(*usual);
 
+	/* A file of each. */
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		err(1, "%d open files", (int)files.rlim_cur);
 	for (unsigned int i = 0; i < o->nr_sizes * n; i++) {
 		if (!counts[i % n] || counts[i % n] > 1024)
 			errx(2, "--counts: 1 to 1024 partitions");
