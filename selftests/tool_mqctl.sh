@@ -287,7 +287,7 @@ is "$(mqctl topic list --noheadings)" "" "and gone"
 note "version"
 like "$(mqctl version)" '^mqctl [0-9]+\.[0-9]+' "the tool's version"
 like "$(mqctl version)" '^features +splice,line,record' "the module's features"
-like "$(mqctl version)" '^features .*,mmap$' "each has a name"
+like "$(mqctl version)" '^features .*,mmap(,[a-z]+)*,watermark$' "each has a name"
 is "$(mqctl version --json | json 'm = d["module"][0]
 print(m["version"] != "", m["api-version"], m["topics"], m["memory-max"] > 0)')" \
 	"True 1 0 True" "version in JSON"
