@@ -88,13 +88,15 @@ void mq_waiters_wake(struct mq_waiters *w, u64 off, u64 pos)
 	spin_unlock_irqrestore(&w->queue.lock, flags);
 }
 
-/* Who was woken leaves the queue, so that it is not woken again until it has run. */
+/*
+ * Who was told leaves the queue, so that it is not told again until it asks anew. Also
+ * who was awake yet: it was on its way to sleep, and nobody will tell it twice.
+ */
 static int wake_once(struct wait_queue_entry *wait, unsigned int mode, int sync, void *key)
 {
 	int woken = woken_wake_function(wait, mode, sync, key);
 
-	if (woken)
-		list_del_init_careful(&wait->entry);
+	list_del_init_careful(&wait->entry);
 	return woken;
 }
 

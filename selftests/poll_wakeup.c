@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* TIMEOUT: 400 */
+/* TIMEOUT: 550 */
 /* poll and epoll: what is ready, and no wake-up lost. */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -311,6 +311,36 @@ static int wait_epoll(int fd, int ep)
 TEST_LIMIT(wake_read, "400,000 messages to a consumer that sleeps in read: no wake-up lost", 150)
 {
 	run(400000, NULL, 0, 0);
+}
+
+/* A ring of few messages: the writers wait for room nearly always, the reader for them. */
+#define CROWD		16
+#define CROWD_MESSAGES	10000
+
+static void crowd_write(void *arg)
+{
+	int fd = topic_open(arg, "", O_WRONLY);
+	char m[512] = "";
+
+	for (int i = 0; i < CROWD_MESSAGES; i++)
+		need_ret(write(fd, m, sizeof(m)), sizeof(m));
+}
+
+TEST_LIMIT(wake_crowd, "writers that wait for room and a reader that waits for them: none sleeps for ever", 150)
+{
+	const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64,
+				  .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
+	int fd = topic_open(t, "+format=record", O_RDONLY);
+	static uint64_t buf[2048];
+	const struct mq_batch *batch = (void *)buf;
+	pid_t writer[CROWD];
+
+	for (int i = 0; i < CROWD; i++)
+		writer[i] = child_start(crowd_write, (void *)t);
+	for (uint32_t seen = 0; seen < CROWD * CROWD_MESSAGES; seen += batch->count)
+		need(read(fd, buf, sizeof(buf)) > 0);
+	for (int i = 0; i < CROWD; i++)
+		expect(child_ok(writer[i], SOON));
 }
 
 TEST_LIMIT(wake_poll, "300,000 messages to a consumer that sleeps in poll: no wake-up lost", 150)
