@@ -114,6 +114,7 @@ if ! logger --no-act probe 2>/dev/null; then
 	background socat -u UNIX-RECV:/dev/log,unlink-close OPEN:/dev/null
 	wait_for 20 test -S /dev/log
 fi
+rm -f /run/app.sock /run/central.sock
 mkdir /etc/mq
 block /etc/mq/app.conf >/etc/mq/app.conf
 

@@ -29,6 +29,8 @@ template(name="line" type="string" string="%syslogtag% %msg:2:$%\n")
 action(type="omfile" file="/dev/mq/app" template="line")
 END
 mqctl topic add app --framing line --ring-bytes 4M
+# A socket that another test left is no daemon yet.
+rm -f /run/app.sock /run/central.sock
 background rsyslogd -n -f rsyslog.conf -i "$lib_tmp/rsyslog.pid" >rsyslog.out 2>&1
 wait_for 20 test -S /run/app.sock || note "$(cat rsyslog.out)"
 
