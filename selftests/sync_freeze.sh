@@ -20,6 +20,8 @@ waits() { [ "$(stat_of "$1" writers-waiting,sync-waiting,readers)" = "$2" ]; }
 
 dd if=/dev/zero of="$MQ/$full" bs=1K count=4 2>/dev/null
 background dd if=/dev/zero of="$MQ/$keep" bs=100 count=1 oflag=dsync 2>/dev/null
+# Before there is a message fsync has nothing to wait for.
+wait_for 20 waits "$keep" "0 1 0"
 background sync "$MQ/$keep"
 background dd if=/dev/zero of="$MQ/$full" bs=100 count=1 2>/dev/null
 background cat "$MQ/$empty" >/dev/null
