@@ -130,7 +130,7 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 			   bool memo)
 {
 	const struct mq_log *log = &c->part->log;
-	struct splice_pages sp = { .nr = 0 };
+	struct splice_pages sp;
 	struct splice_pipe_desc spd = {
 		.pages = sp.pages,
 		.partial = sp.partial,
@@ -144,6 +144,8 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 	ssize_t ret = 0;
 	u64 end, off;
 
+	sp.nr = 0;	/* half a KiB: the rest is written as far as it is used */
+	sp.len = 0;
 	mq_log_bounds(log, &b);
 	if (at->pos < b.tail_pos)
 		return -ENOBUFS;
