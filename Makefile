@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# make [all]      module, tools and tests            KVER=6.12 chooses the kernel
+# make [all]      module, tools and tests            KVER=6.12 chooses the kernel, KVER=sid Debian sid's
 # make deps       install what is missing (Debian 12; the others call it)
 # make deps-lang  the same, and the languages of selftests/lang
 # make deps-bench the same, and the benchmark's peers
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
+# make test-dkms      DKMS with its build in the VM (minutes: the compiler is emulated)
 # make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)
 # make test-mutants   do the tests notice a broken module?    M="NAME..." only those
 # make bench      what a message costs beside its peers, and the goals   PEERS="NAME,..." more
@@ -34,7 +35,7 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang deps-bench demo test test-debug test-mutants shell
+.PHONY: all module tools tests lang deps deps-lang deps-bench demo test test-dkms test-debug test-mutants shell
 .PHONY: check bench bench-gate peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
@@ -51,6 +52,8 @@ endif
 endif
 override KVER := $(or $(release),none)
 KSRC ?= /lib/modules/$(KVER)/build
+# Debian sid's has tools that run only there.
+kmake = $(if $(wildcard /lib/modules/$(KVER)/.mq-sid),tools/sid-kernel make,$(MAKE))
 
 MODULE_DIR := build/$(KVER)
 KARGS :=
@@ -62,7 +65,7 @@ module: $(MODULE_DIR)/mq.ko
 # Kbuild writes beside the sources: one folder of links for each kernel keeps
 # the kernels' objects, and the source folder, apart.
 $(MODULE_DIR)/mq.ko: $(module-src) | deps
-	@test -d $(KSRC) || { \
+	@test -d $(KSRC) || test -e /lib/modules/$(KVER)/.mq-sid || { \
 		echo "make: no headers of kernel $(KVER) ($(KSRC)): install linux-headers-$(KVER)" >&2; exit 1; }
 	@printf '%s\n' 6.1 $(KVER) | sort -VC || { \
 		echo "make: kernel $(KVER) is too old: mq needs 6.1 or newer" >&2; exit 1; }
@@ -70,7 +73,7 @@ $(MODULE_DIR)/mq.ko: $(module-src) | deps
 	@find $(@D)/kmod -type l -delete
 	@ln -sfn $(CURDIR)/Kbuild $(CURDIR)/uapi $(@D)/
 	@ln -sf $(addprefix $(CURDIR)/,$(kmod-src)) $(@D)/kmod/
-	+@flock $(@D)/.lock $(MAKE) -C $(KSRC) M=$(CURDIR)/$(@D) --no-print-directory \
+	+@flock $(@D)/.lock $(kmake) -C $(KSRC) M=$(CURDIR)/$(@D) --no-print-directory \
 		$(if $(V),V=$(V)) $(KARGS) modules 2>&1 | grep -v 'Skipping BTF generation'; \
 		exit $${PIPESTATUS[0]}
 	@touch $@
@@ -224,6 +227,9 @@ test: all lang deb dkms
 	@selftests/vm-run -k $(KVER) $(T)
 
 # Built once, in ten minutes, and kept: see there.
+test-dkms: all
+	+MQ_PATIENCE=$${MQ_PATIENCE:-1} selftests/vm-run -k $(KVER) adopt_dkms_build
+
 test-debug: deps
 	+@release=$$(tools/debug-kernel debug) && \
 		$(MAKE) --no-print-directory KVER=$$release all lang && \

@@ -105,21 +105,17 @@ ssize_t mq_listxattr(struct dentry *dentry, char *list, size_t size)
 	struct inode *inode = d_inode(dentry);
 	struct mq_topic *topic = mq_inode_topic(inode);
 	size_t len = READ_ONCE(topic->acl) ? sizeof(name) : 0;
-	int labels;
+	ssize_t left = size;
+	char *at = size ? list : NULL;
+	int err;
 
-	if (size) {
+	if (at) {
 		if (len > size)
 			return -ERANGE;
-		memcpy(list, name, len);
-		list += len;
-		size -= len;
-		if (!size)
-			list = NULL;
+		memcpy(at, name, len);
+		at += len;
 	}
-	labels = security_inode_listsecurity(inode, list, size);
-	if (labels < 0)
-		return labels;
-	if (list && labels > size)
-		return -ERANGE;
-	return len + labels;
+	left -= len;
+	err = mq_inode_listsecurity(inode, &at, &left);
+	return err ?: (ssize_t)size - left;
 }

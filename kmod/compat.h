@@ -50,6 +50,30 @@
 #define mq_acl_xattr_default	NULL
 #endif
 
+/*
+ * security_inode_listsecurity() moves the caller's list and what is left of it on, and
+ * returns 0 or an errno; before, it got a list and a size and returned bytes. Changed
+ * after 6.12: a kernel in between that has it otherwise does not compile.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define mq_inode_listsecurity(inode, list, left)				\
+({										\
+	char *__at = *(left) > 0 ? *(list) : NULL;				\
+	int __labels = security_inode_listsecurity(inode, __at, __at ? *(left) : 0); \
+										\
+	if (*(list) && __labels > *(left))					\
+		__labels = -ERANGE;						\
+	if (__labels > 0) {							\
+		*(left) -= __labels;						\
+		__labels = 0;							\
+	}									\
+	__labels;								\
+})
+#else
+#define mq_inode_listsecurity(inode, list, left)	\
+	security_inode_listsecurity(inode, list, left)
+#endif
+
 /* v6.6 0d72b92883c6: generic_fillattr() gets the request mask. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
 #define mq_fillattr(idmap, mask, inode, stat)	\

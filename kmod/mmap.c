@@ -149,7 +149,7 @@ static int show_page(pte_t *pte, unsigned long addr, void *arg)
 		pfn = page_to_pfn(virt_to_page(s->map->header));
 	} else {
 		chunk = rcu_dereference(s->ring->slots[s->slot]);
-		pfn = chunk ? page_to_pfn(chunk->pages[pgoff - s->first]) : my_zero_pfn(addr);
+		pfn = page_to_pfn(chunk ? chunk->pages[pgoff - s->first] : ZERO_PAGE(addr));
 	}
 	/* Special: nobody gets a reference to the page by it. */
 	set_pte_at(s->vma->vm_mm, addr, pte,

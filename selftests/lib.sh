@@ -115,7 +115,10 @@ wait_for() {
 	lib_end=$(($(date +%s) + $1 * ${MQ_PATIENCE:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s)" -le "$lib_end" ] || return 1
+		if [ "$(date +%s)" -gt "$lib_end" ]; then
+			note "in vain waited for: $*"
+			return 1
+		fi
 		sleep 0.05
 	done
 }
