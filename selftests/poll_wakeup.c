@@ -71,7 +71,7 @@ TEST(poll_deleted, "HUP when the topic is deleted, and what is retained can stil
 	expect(revents(rd) & POLLHUP);
 }
 
-static long do_poll_hup(void *arg)
+static long do_poll(void *arg)
 {
 	struct pollfd p = { *(int *)arg, POLLIN, 0 };
 
@@ -87,7 +87,7 @@ TEST(poll_deleted_waiting, "a poll that waits returns when the topic is deleted"
 	char got[8];
 
 	fd = topic_open(t, "", O_RDONLY);
-	async_start(&a, do_poll_hup, &fd);
+	async_start(&a, do_poll, &fd);
 	async_read(&b, topic_open(t, "", O_RDONLY), got, sizeof(got));
 	expect_waits(&a);
 	expect_waits(&b);
@@ -110,6 +110,26 @@ TEST(poll_several, "a file of several partitions is readable when any of them ha
 	expect_eq(revents(one), 0);
 	need_ret(read(rd, got, sizeof(got)), 1);
 	expect_eq(revents(rd), 0);
+}
+
+TEST(poll_partition, "who waits on one partition's file, in read or in poll, is woken by a message to it")
+{
+	const char *t = topic_new(.partitions = 2);
+	int wr = topic_open(t, "@1", O_WRONLY);
+	static int fd;
+	struct async a, b;
+	char got[8];
+
+	fd = topic_open(t, "@1", O_RDONLY);
+	async_start(&a, do_poll, &fd);
+	async_read(&b, topic_open(t, "@1", O_RDONLY), got, sizeof(got));
+	expect_waits(&a);
+	expect_waits(&b);
+	put(wr, "x");
+	need(async_end(&a, SOON));
+	expect_eq(a.ret, POLLIN);
+	need(async_end(&b, SOON));
+	expect_eq(b.ret, 1);
 }
 
 static int ep_new(int fd, uint32_t events)
