@@ -158,6 +158,23 @@ TEST(part_single, "on a topic of one partition t and t@0 are the same log, and t
 	close(topic_open(t, "+from=1", O_RDONLY));
 }
 
+TEST(part_counts, "who has a partition open is counted there, and no longer")
+{
+	const char *t = topic_new(.partitions = 2);
+	int all = topic_open(t, "", O_RDONLY), one = topic_open(t, "@1", O_RDWR);
+
+	expect_eq(partition_state(t, 0).stats.readers, 1);
+	expect_eq(partition_state(t, 1).stats.readers, 2);
+	expect_eq(partition_state(t, 0).stats.writers, 0);
+	expect_eq(partition_state(t, 1).stats.writers, 1);
+	close(all);
+	expect_eq(partition_state(t, 0).stats.readers, 0);
+	expect_eq(partition_state(t, 1).stats.readers, 1);
+	close(one);
+	expect_eq(partition_state(t, 1).stats.readers, 0);
+	expect_eq(partition_state(t, 1).stats.writers, 0);
+}
+
 TEST(part_turn, "a read takes from the partitions in turn, each in its order, none starves")
 {
 	const char *t = topic_new(.partitions = PARTS);

@@ -134,6 +134,9 @@ TEST(sync_dsync_signal, "a handled signal does not end the wait of a write that 
 		async_signal(&a);
 		expect_waits(&a);
 	}
+	/* A change wakes it, and the signal is still there. */
+	topic_set(t, .sync_timeout = 3600000);
+	expect_waits(&a);
 	expect_eq(head(t), 1);
 	/* Deleting the topic ends it: durable it will never be. */
 	need_eq(topic_del(t), 0);
