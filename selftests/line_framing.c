@@ -328,8 +328,8 @@ TEST(line_short, "O_NONBLOCK or a signal gives the short count, and only whole b
 TEST(line_short_joined, "short counts behind an unfinished line: no byte is lost or doubled")
 {
 	const char *t = topic_new(.framing = MQ_FRAMING_LINE, .ring_bytes = 4096,
-				  .max_message_bytes = 1024, .overflow = MQ_OVERFLOW_BLOCK,
-				  .hold = MQ_HOLD_READERS);
+				  .max_message_bytes = 1024, .hold = MQ_HOLD_READERS,
+				  .overflow = MQ_OVERFLOW_BLOCK, .set = MQT(OVERFLOW));
 	int rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
 	int nb = topic_open(t, "", O_WRONLY | O_NONBLOCK);
 	static char text[61 * 300], got[sizeof(text) + 1024];
