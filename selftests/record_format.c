@@ -406,6 +406,20 @@ TEST(record_stamp, "stamped attributes: the kernel writes them, nobody else may"
 	expect_eq(r[2].e->uid, 0);	/* the opener's */
 }
 
+TEST(record_stamp_quarter, "what is stamped counts for the quarter of the attributes' ring")
+{
+	const char *t = topic_new(.stamp = MQ_STAMP_UID | MQ_STAMP_CGROUP, .attr_bytes = 4096);
+	int fd = rec_open(t, O_WRONLY);
+	struct batch *b = batch_new();
+
+	for (int i = 0; i < 51; i++)		/* 20 bytes each: 1,020 */
+		batch_add(b, "x", 1);
+	expect(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
+	batch_add(b, "x", 1);
+	expect_err(batch_write(b, fd, MQ_PARTITION_ANY), EMSGSIZE);
+	expect_eq(topic_counters(t).messages_in, 51);
+}
+
 TEST(record_stamp_batch, "in a batch each message keeps its own attributes, with the stamped ones behind them")
 {
 	const char *t = topic_new(.stamp = MQ_STAMP_UID, .ring_messages = 64);
