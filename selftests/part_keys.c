@@ -330,6 +330,59 @@ TEST(part_batch, "a batch that spans partitions: all messages at their places, o
 	}
 }
 
+TEST(part_batch_refused, "a batch that one partition refuses evicts nothing in another")
+{
+	const char *t = topic_new(.partitions = 2, .ring_messages = 64, .hold = MQ_HOLD_READERS,
+				  .overflow = MQ_OVERFLOW_REJECT);
+	int fd = topic_open(t, "+format=record", O_WRONLY), w[2];
+	struct batch *b = batch_new();
+	uint64_t tail;
+	char key[32];
+
+	/* Somebody holds all of the second; the first has let messages go before. */
+	part_open(t, 1, O_RDONLY);
+	for (unsigned int n = 0; n < 2; n++)
+		w[n] = part_open(t, n, O_WRONLY);
+	for (int i = 0; i < 100; i++)
+		need_ret(write(w[0], "x", 1), 1);
+	for (int i = 0; i < 64; i++)
+		need_ret(write(w[1], "x", 1), 1);
+	expect_err(write(w[1], "x", 1), ENOBUFS);
+	while (head(t, 0) - partition_state(t, 0).tail_offset < 64)
+		need_ret(write(w[0], "x", 1), 1);
+	tail = partition_state(t, 0).tail_offset;
+	for (int i = 0; i < 16; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		batch_add(b, key, strlen(key));
+		batch_attr(b, MQ_ATTR_KEY, key, strlen(key));
+	}
+	expect_err(batch_write(b, fd, MQ_PARTITION_ANY), ENOBUFS);
+	expect_eq(partition_state(t, 0).tail_offset, tail);
+	expect_eq(partition_state(t, 1).tail_offset, 0);
+}
+
+TEST(part_batch_wakes, "a batch that spans partitions wakes who waits in any of them")
+{
+	const char *t = topic_new(.partitions = PARTS);
+	int fd = topic_open(t, "+format=record", O_WRONLY);
+	struct batch *b = batch_new();
+	struct async a[PARTS];
+	char key[32], got[PARTS][32];
+
+	for (unsigned int n = 0; n < PARTS; n++) {
+		async_read(&a[n], part_open(t, n, O_RDONLY), got[n], sizeof(got[n]));
+		expect_waits(&a[n]);
+	}
+	for (int i = 0; i < 32; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		batch_add(b, key, strlen(key));
+		batch_attr(b, MQ_ATTR_KEY, key, strlen(key));
+	}
+	need(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
+	for (unsigned int n = 0; n < PARTS; n++)
+		need(async_end(&a[n], SOON) && a[n].ret > 0);
+}
+
 TEST(part_explicit, "a batch that names a partition goes there, keys or not; a wrong one is EINVAL")
 {
 	const char *t = topic_new(.partitions = PARTS);
