@@ -47,6 +47,30 @@ TEST(holder_readonly, "a file opened read-only holds from its open on; its close
 	expect_eq(partition_state(t, 0).held_offset, FULL + 100);
 }
 
+TEST(holder_exact, "in a ring of many messages, too, room is what was read, and not a message more")
+{
+	const char *t = topic_new(.ring_bytes = 1 << 20, .ring_messages = 1024,
+				  .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+	static const int reads[] = { 1, 2, 3, 5, 8, 100, 1024, 1 };
+	unsigned int next = 0, got, written = 0;
+
+	for (unsigned int i = 0; i <= sizeof(reads) / sizeof(reads[0]); i++) {
+		int n = 0;
+
+		while (write(fd, &written, sizeof(written)) == sizeof(written)) {
+			written++;
+			n++;
+		}
+		expect_eq(n, i ? reads[i - 1] : 1024);
+		for (n = 0; i < sizeof(reads) / sizeof(reads[0]) && n < reads[i]; n++) {
+			need_ret(read(rd, &got, sizeof(got)), sizeof(got));
+			need_eq(got, next++);
+		}
+	}
+	expect_eq(file_stat(rd).lost_messages, 0);
+}
+
 TEST(holder_close_wakes, "the close of the last holder wakes the waiting writer")
 {
 	const char *t = new_topic();

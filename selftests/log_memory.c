@@ -223,6 +223,28 @@ static uint64_t slab_kb(void)
 	return kb;
 }
 
+TEST(memory_of_failed, "a write that got only part of the memory it needs gives that back")
+{
+	const char *path = "/sys/module/mq/parameters/max_memory";
+	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 1024);
+	int wr = topic_open(t, "", O_WRONLY), error;
+	static char old[64], limit[64];
+	ssize_t ret;
+
+	need(read_line(path, old, sizeof(old)));
+	/* A page of data, and none of the index. */
+	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)module_settled().memory + 4096);
+	need_eq(write_file(path, limit), 0);
+	ret = write(wr, "x", 1);
+	error = errno;
+	need_eq(write_file(path, old), 0);
+	expect(ret == -1 && error == ENOMEM);
+	expect_eq(topic_counters(t).memory, 0);
+	expect_eq(topic_counters(t).no_memory, 1);
+	expect_ret(write(wr, "x", 1), 1);
+	expect_eq(topic_counters(t).memory, 2 * 4096);
+}
+
 TEST_LIMIT(memory_open_close, "10,000 opens, reads and closes, with options and partitions: no memory left behind", 120)
 {
 	const char *t = topic_new(.partitions = 4, .hold = MQ_HOLD_READERS);
