@@ -246,6 +246,30 @@ TEST(holder_switched_on, "hold=readers switched on binds the readers that are op
 	expect_eq(room(fd), 100);
 }
 
+TEST(holder_switch_back, "who went back while nothing was held holds from there when it is switched on")
+{
+	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 64,
+				  .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK), n;
+	char got[4];
+
+	for (n = 0; n < 64; n++)
+		need_ret(write(fd, "four", 4), 4);
+	for (n = 0; n < 50; n++)
+		need_ret(read(rd, got, 4), 4);
+	for (n = 0; n < 10; n++)
+		need_ret(write(fd, "more", 4), 4);
+	need_eq(partition_state(t, 0).tail_offset, 10);
+	need(topic_set(t, .set = MQT(HOLD)));
+	need_eq(lseek(rd, 20 * 4, SEEK_SET), 20 * 4);
+	need(topic_set(t, .hold = MQ_HOLD_READERS));
+	for (n = 0; n < 100 && write(fd, "last", 4) == 4; n++)
+		;
+	expect_eq(n, 10);
+	need_ret(read(rd, got, 4), 4);
+	expect_eq(file_stat(rd).lost_messages, 0);
+}
+
 TEST(holder_idle_end, "a reader that waits at the end holds nothing but gets everything")
 {
 	const char *t = new_topic();

@@ -467,6 +467,18 @@ TEST(part_add, "adding partitions: an open file joins each at its start, a waiti
 	}
 }
 
+TEST(part_add_far, "where the numbers began far out, joining a new partition is no loss")
+{
+	const char *t = topic_new(.start_offset = 1000, .start_position = 5000);
+	int rec = topic_open(t, "+format=record", O_RDONLY | O_NONBLOCK);
+
+	need(topic_set(t, .partitions = 2));
+	need_ret(write(part_open(t, 1, O_WRONLY), "one", 3), 3);
+	need_eq(batch_parse(buf, read(rec, buf, sizeof(buf)), r, 4, NULL), 1);
+	expect_eq(r[0].e->offset, 1000);
+	expect_eq(file_stat(rec).lost_messages, 0);
+}
+
 TEST_LIMIT(part_add_traffic, "partitions added under traffic: every message arrives once", 90)
 {
 	const char *t = topic_new(.hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
