@@ -3,6 +3,7 @@
 /* poll and epoll: what is ready, and no wake-up lost. */
 #define _GNU_SOURCE
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 
@@ -223,6 +224,34 @@ TEST(epoll_exclusive, "epoll, exclusive: at least one of several waiters is woke
 	}
 	for (int i = 0; i < 4; i++)
 		need_ret(read(rd, got, sizeof(got)), 1);
+}
+
+TEST(epoll_exclusive_burst, "epoll, exclusive: as many messages as waiters, before any of them runs: each is woken")
+{
+	const char *t = topic_new();
+	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+	struct sched_param fifo = { .sched_priority = 1 }, other = { 0 };
+	static int ep[4];
+	struct async a[4];
+	cpu_set_t one;
+
+	/* All on one CPU, where they run only when the writer is through. */
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	need_ret(sched_setaffinity(0, sizeof(one), &one), 0);
+	for (int i = 0; i < 4; i++) {
+		ep[i] = ep_new(rd, EPOLLIN | EPOLLEXCLUSIVE);
+		async_start(&a[i], do_epoll, &ep[i]);
+		expect_waits(&a[i]);
+	}
+	need_ret(sched_setscheduler(0, SCHED_FIFO, &fifo), 0);
+	for (int i = 0; i < 4; i++)
+		put(wr, "x");
+	need_ret(sched_setscheduler(0, SCHED_OTHER, &other), 0);
+	for (int i = 0; i < 4; i++) {
+		if (async_end(&a[i], SOON))
+			expect_eq(a[i].ret, 1);
+	}
 }
 
 TEST(poll_select, "select(2) works with topics, too")
