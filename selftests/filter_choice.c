@@ -180,6 +180,18 @@ TEST(filter_bounds, "16 KiB of payload and 8 KiB of attributes are seen, not a b
 	expect_ret(read(past, big, sizeof(big)), 1);
 }
 
+TEST(filter_padding, "behind the payload is zero padding, not what the packet had there before")
+{
+	const char *t = topic_new();
+	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+
+	put(wr, "yyyyyyyy");
+	put(wr, "y");
+	need_ret(filter(rd, LOAD_WORD(PAYLOAD), PASS_IF(BPF_JEQ, 'y' << 24)), 0);
+	expect_read(rd, "y");
+	expect_eq(file_stat(rd).filtered_messages, 1);
+}
+
 TEST(filter_line, "on a line topic a read has as many lines that pass as fit, none in pieces")
 {
 	const char *t = topic_new(.framing = MQ_FRAMING_LINE);

@@ -243,7 +243,8 @@ TEST(options, "options are taken as the table says, in any order")
 	static const char *const bad[] = {
 		"+x=y", "+from=", "+from=-1", "+from=+1", "+from=9223372036854775808",
 		"+from=1+from=1", "+from=oldest+since=1h", "+since=1", "+since=1w",
-		"+since=20230229T000000Z", "+since=20240101T000000", "+until=now", "+format=line",
+		"+since=20230229T000000Z", "+since=23000101T000000Z", "+since=20240101T000000",
+		"+until=now", "+format=line",
 		"+overrun=report", "+until=end+until=end", "+", "++until=end", "+until=end+",
 		"+Until=end", "+ack=explicit",
 	};

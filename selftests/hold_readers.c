@@ -47,6 +47,30 @@ TEST(holder_readonly, "a file opened read-only holds from its open on; its close
 	expect_eq(partition_state(t, 0).held_offset, FULL + 100);
 }
 
+TEST(holder_exact, "in a ring of many messages, too, room is what was read, and not a message more")
+{
+	const char *t = topic_new(.ring_bytes = 1 << 20, .ring_messages = 1024,
+				  .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+	static const int reads[] = { 1, 2, 3, 5, 8, 100, 1024, 1 };
+	unsigned int next = 0, got, written = 0;
+
+	for (unsigned int i = 0; i <= sizeof(reads) / sizeof(reads[0]); i++) {
+		int n = 0;
+
+		while (write(fd, &written, sizeof(written)) == sizeof(written)) {
+			written++;
+			n++;
+		}
+		expect_eq(n, i ? reads[i - 1] : 1024);
+		for (n = 0; i < sizeof(reads) / sizeof(reads[0]) && n < reads[i]; n++) {
+			need_ret(read(rd, &got, sizeof(got)), sizeof(got));
+			need_eq(got, next++);
+		}
+	}
+	expect_eq(file_stat(rd).lost_messages, 0);
+}
+
 TEST(holder_close_wakes, "the close of the last holder wakes the waiting writer")
 {
 	const char *t = new_topic();
@@ -220,6 +244,30 @@ TEST(holder_switched_on, "hold=readers switched on binds the readers that are op
 	expect_eq(room(fd), FULL - 2);
 	close(rd);
 	expect_eq(room(fd), 100);
+}
+
+TEST(holder_switch_back, "who went back while nothing was held holds from there when it is switched on")
+{
+	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 64,
+				  .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK), n;
+	char got[4];
+
+	for (n = 0; n < 64; n++)
+		need_ret(write(fd, "four", 4), 4);
+	for (n = 0; n < 50; n++)
+		need_ret(read(rd, got, 4), 4);
+	for (n = 0; n < 10; n++)
+		need_ret(write(fd, "more", 4), 4);
+	need_eq(partition_state(t, 0).tail_offset, 10);
+	need(topic_set(t, .set = MQT(HOLD)));
+	need_eq(lseek(rd, 20 * 4, SEEK_SET), 20 * 4);
+	need(topic_set(t, .hold = MQ_HOLD_READERS));
+	for (n = 0; n < 100 && write(fd, "last", 4) == 4; n++)
+		;
+	expect_eq(n, 10);
+	need_ret(read(rd, got, 4), 4);
+	expect_eq(file_stat(rd).lost_messages, 0);
 }
 
 TEST(holder_idle_end, "a reader that waits at the end holds nothing but gets everything")

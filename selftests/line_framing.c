@@ -325,6 +325,38 @@ TEST(line_short, "O_NONBLOCK or a signal gives the short count, and only whole b
 	expect_eq(head(t), 64);
 }
 
+TEST(line_short_joined, "short counts behind an unfinished line: no byte is lost or doubled")
+{
+	const char *t = topic_new(.framing = MQ_FRAMING_LINE, .ring_bytes = 4096,
+				  .max_message_bytes = 1024, .hold = MQ_HOLD_READERS,
+				  .overflow = MQ_OVERFLOW_BLOCK, .set = MQT(OVERFLOW));
+	int rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+	int nb = topic_open(t, "", O_WRONLY | O_NONBLOCK);
+	static char text[61 * 300], got[sizeof(text) + 1024];
+	size_t sent = 0, have = 0, shorter = 0;
+	ssize_t n;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i % 61 == 60 ? '\n' : 'a' + i / 61 % 26;
+	while (have < sizeof(text) && !failures()) {
+		size_t left = sizeof(text) - sent, len = left < 700 ? left : 700;
+
+		n = write(nb, text + sent, len);
+		if (n > 0) {
+			shorter += n < (ssize_t)len;
+			sent += n;
+		}
+		if (n == (ssize_t)len && len)
+			continue;
+		n = read(rd, got + have, 1024);
+		need(n > 0);
+		have += n;
+		need(have <= sizeof(text));
+	}
+	expect_mem(got, have, text, sizeof(text));
+	expect(shorter > 3);
+}
+
 TEST(line_reject, "overflow=reject on a line topic: what fitted is the count, then ENOBUFS")
 {
 	const char *t = topic_new(.framing = MQ_FRAMING_LINE, .ring_messages = 64, .persistent = 1,

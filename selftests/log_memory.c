@@ -5,6 +5,8 @@
 #include <linux/perf_event.h>
 #include <sys/syscall.h>
 
+#include <sys/sendfile.h>
+
 #include "mqtest.h"
 
 /* Counts a tracepoint in this thread; -1 if the kernel has none of it. */
@@ -223,13 +225,35 @@ static uint64_t slab_kb(void)
 	return kb;
 }
 
+TEST(memory_of_failed, "a write that got only part of the memory it needs gives that back")
+{
+	const char *path = "/sys/module/mq/parameters/max_memory";
+	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 1024);
+	int wr = topic_open(t, "", O_WRONLY), error;
+	static char old[64], limit[64];
+	ssize_t ret;
+
+	need(read_line(path, old, sizeof(old)));
+	/* A page of data, and none of the index. */
+	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)module_settled().memory + 4096);
+	need_eq(write_file(path, limit), 0);
+	ret = write(wr, "x", 1);
+	error = errno;
+	need_eq(write_file(path, old), 0);
+	expect(ret == -1 && error == ENOMEM);
+	expect_eq(topic_counters(t).memory, 0);
+	expect_eq(topic_counters(t).no_memory, 1);
+	expect_ret(write(wr, "x", 1), 1);
+	expect_eq(topic_counters(t).memory, 2 * 4096);
+}
+
 TEST_LIMIT(memory_open_close, "10,000 opens, reads and closes, with options and partitions: no memory left behind", 120)
 {
 	const char *t = topic_new(.partitions = 4, .hold = MQ_HOLD_READERS);
 	static const char *const options[] = { "", "@1+from=0", "+since=1h+until=end",
 					       "+format=record", "@3+overrun=skip" };
 	uint64_t before = 0, after;
-	int wr = topic_open(t, "", O_WRONLY);
+	int wr = topic_open(t, "", O_WRONLY), null = open("/dev/null", O_WRONLY);
 	char buf[512];
 
 	for (int i = 0; i < 12000; i++) {
@@ -238,6 +262,7 @@ TEST_LIMIT(memory_open_close, "10,000 opens, reads and closes, with options and 
 		if (i % 10 == 0)
 			need_ret(write(wr, "x", 1), 1);
 		read(fd, buf, sizeof(buf));
+		sendfile(null, fd, NULL, sizeof(buf));
 		close(fd);
 		if (i == 2000)
 			before = slab_kb();

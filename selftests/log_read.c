@@ -196,10 +196,12 @@ TEST(read_until_end, "until=end returns 0 where the log ended at open")
 	put(fd, "bc");
 	rd = topic_open(t, "+until=end", O_RDONLY);
 	put(fd, "later");
+	expect_eq(file_readable(rd), 3);
 	expect_mem(got, read(rd, got, sizeof(got)), "a", 1);
 	expect_mem(got, read(rd, got, sizeof(got)), "bc", 2);
 	for (int i = 0; i < 3; i++)
 		expect_ret(read(rd, got, sizeof(got)), 0);
+	expect_eq(file_readable(rd), 0);
 	close(rd);
 	rd = topic_open(t, "+from=newest+until=end", O_RDONLY);
 	expect_ret(read(rd, got, sizeof(got)), 0);

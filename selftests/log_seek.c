@@ -277,6 +277,9 @@ TEST_LIMIT(seek_time_back, "time stamps never go back; a clock set back by 20 s 
 	expect_eq(seek.offset, 4);
 	expect_ret(file_seek(rd, MQ_SEEK_TIME, first - 10000000000LL, &seek), 0);
 	expect_eq(seek.offset, 5);
+	/* One before all of the newest in the run before. */
+	expect_ret(file_seek(rd, MQ_SEEK_TIME, back - 1, &seek), 0);
+	expect_eq(seek.offset, 0);
 	put(fd, "5 forward again");
 	need_eq(lseek(rd, 5, SEEK_SET), 5);
 	need_eq(batch_parse(buf, read(rd, buf, sizeof(buf)), r, 16, NULL), 1);

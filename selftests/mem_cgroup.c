@@ -219,6 +219,38 @@ TEST(mem_cgroup_gone, "the creator's cgroup is killed and removed: the topic goe
 	need_eq(topic_del(t), 0);
 }
 
+/* Cgroups below $group that were removed and are still in memory. */
+static int dying(void)
+{
+	FILE *f = fopen(file_of("cgroup.stat"), "r");
+	char word[64];
+	int n = -1, v;
+
+	need(f);
+	while (fscanf(f, "%63s %d", word, &v) == 2)
+		if (!strcmp(word, "nr_dying_descendants"))
+			n = v;
+	fclose(f);
+	return n;
+}
+
+TEST(mem_cgroup_let_go, "the cgroup that a topic named is let go of with the topic, and not before")
+{
+	char child[128];
+	const char *t;
+
+	new_group();
+	need_eq(write_file(file_of("cgroup.subtree_control"), "+memory"), 0);
+	snprintf(child, sizeof(child), "%s/child", group);
+	need_ret(mkdir(file_of("child"), 0755), 0);
+	t = topic_new(.ring_bytes = 65536, .ring_messages = 64, .memory_cgroup = child);
+	fill(t, 65536);
+	need_ret(rmdir(file_of("child")), 0);
+	expect_eq(dying(), 1);
+	need_eq(topic_del(t), 0);
+	wait_until(!dying(), SOON);
+}
+
 TEST(mem_cgroup_bad, "a cgroup that is none is refused, told why; it is fixed at creation")
 {
 	static const struct { const char *path; int error; } bad[] = {

@@ -72,6 +72,27 @@ TEST(mem_lend_switch, "lend can be switched at run time, both ways")
 	sp_lent_returns(t);
 }
 
+TEST(mem_lend_back, "what comes back is the module's again: its memory is that of the topic, then none")
+{
+	uint64_t before = module_settled().memory;
+	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 1024);
+	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), p[2];
+
+	put(w, 16);
+	keep(r, p, 8);
+	put(w, 20);
+	expect_eq(topic_counters(t).lent, 8 * CHUNK);
+	expect_eq(module_state().memory - before, topic_counters(t).memory);
+	close(p[0]);
+	close(p[1]);
+	sp_lent_returns(t);
+	expect_eq(module_settled().memory - before, topic_counters(t).memory);
+	close(w);
+	close(r);
+	need_eq(topic_del(t), 0);
+	expect_eq(module_settled().memory, before);
+}
+
 /* One byte in a pipe keeps a chunk: as many pipes as a user may have, and the ring goes on. */
 static void greedy(void *arg)
 {

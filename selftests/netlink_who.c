@@ -319,6 +319,24 @@ static void churn(void *arg)
 		close(topic_open(arg, "", O_RDONLY));
 }
 
+static void *open_in_thread(void *topic)
+{
+	topic_open(topic, "", O_RDONLY);
+	return NULL;
+}
+
+TEST(who_thread, "a file that a thread opened is its process', also when the thread has ended")
+{
+	const char *t = topic_new(.ring_bytes = 4096);
+	pthread_t thread;
+
+	need_eq(pthread_create(&thread, NULL, open_in_thread, (void *)t), 0);
+	need_eq(pthread_join(thread, NULL), 0);
+	need_eq(dump_readers(t), 1);
+	expect_eq(readers[0].pid, getpid());
+	expect(!strcmp(readers[0].command, my_name()));
+}
+
 TEST(who_many, "a dump of 1,000 readers shows each once, while others come and go")
 {
 	const char *t = topic_new(.ring_bytes = 4096);

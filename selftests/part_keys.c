@@ -158,6 +158,23 @@ TEST(part_single, "on a topic of one partition t and t@0 are the same log, and t
 	close(topic_open(t, "+from=1", O_RDONLY));
 }
 
+TEST(part_counts, "who has a partition open is counted there, and no longer")
+{
+	const char *t = topic_new(.partitions = 2);
+	int all = topic_open(t, "", O_RDONLY), one = topic_open(t, "@1", O_RDWR);
+
+	expect_eq(partition_state(t, 0).stats.readers, 1);
+	expect_eq(partition_state(t, 1).stats.readers, 2);
+	expect_eq(partition_state(t, 0).stats.writers, 0);
+	expect_eq(partition_state(t, 1).stats.writers, 1);
+	close(all);
+	expect_eq(partition_state(t, 0).stats.readers, 0);
+	expect_eq(partition_state(t, 1).stats.readers, 1);
+	close(one);
+	expect_eq(partition_state(t, 1).stats.readers, 0);
+	expect_eq(partition_state(t, 1).stats.writers, 0);
+}
+
 TEST(part_turn, "a read takes from the partitions in turn, each in its order, none starves")
 {
 	const char *t = topic_new(.partitions = PARTS);
@@ -313,6 +330,59 @@ TEST(part_batch, "a batch that spans partitions: all messages at their places, o
 	}
 }
 
+TEST(part_batch_refused, "a batch that one partition refuses evicts nothing in another")
+{
+	const char *t = topic_new(.partitions = 2, .ring_messages = 64, .hold = MQ_HOLD_READERS,
+				  .overflow = MQ_OVERFLOW_REJECT);
+	int fd = topic_open(t, "+format=record", O_WRONLY), w[2];
+	struct batch *b = batch_new();
+	uint64_t tail;
+	char key[32];
+
+	/* Somebody holds all of the second; the first has let messages go before. */
+	part_open(t, 1, O_RDONLY);
+	for (unsigned int n = 0; n < 2; n++)
+		w[n] = part_open(t, n, O_WRONLY);
+	for (int i = 0; i < 100; i++)
+		need_ret(write(w[0], "x", 1), 1);
+	for (int i = 0; i < 64; i++)
+		need_ret(write(w[1], "x", 1), 1);
+	expect_err(write(w[1], "x", 1), ENOBUFS);
+	while (head(t, 0) - partition_state(t, 0).tail_offset < 64)
+		need_ret(write(w[0], "x", 1), 1);
+	tail = partition_state(t, 0).tail_offset;
+	for (int i = 0; i < 16; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		batch_add(b, key, strlen(key));
+		batch_attr(b, MQ_ATTR_KEY, key, strlen(key));
+	}
+	expect_err(batch_write(b, fd, MQ_PARTITION_ANY), ENOBUFS);
+	expect_eq(partition_state(t, 0).tail_offset, tail);
+	expect_eq(partition_state(t, 1).tail_offset, 0);
+}
+
+TEST(part_batch_wakes, "a batch that spans partitions wakes who waits in any of them")
+{
+	const char *t = topic_new(.partitions = PARTS);
+	int fd = topic_open(t, "+format=record", O_WRONLY);
+	struct batch *b = batch_new();
+	struct async a[PARTS];
+	char key[32], got[PARTS][32];
+
+	for (unsigned int n = 0; n < PARTS; n++) {
+		async_read(&a[n], part_open(t, n, O_RDONLY), got[n], sizeof(got[n]));
+		expect_waits(&a[n]);
+	}
+	for (int i = 0; i < 32; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		batch_add(b, key, strlen(key));
+		batch_attr(b, MQ_ATTR_KEY, key, strlen(key));
+	}
+	need(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
+	for (unsigned int n = 0; n < PARTS; n++)
+		need(async_end(&a[n], SOON) && a[n].ret > 0);
+}
+
 TEST(part_explicit, "a batch that names a partition goes there, keys or not; a wrong one is EINVAL")
 {
 	const char *t = topic_new(.partitions = PARTS);
@@ -395,6 +465,18 @@ TEST(part_add, "adding partitions: an open file joins each at its start, a waiti
 		need(write_keyed(w, key, "x", 1) > 0);
 		expect_eq(head(t, n), before + 1);
 	}
+}
+
+TEST(part_add_far, "where the numbers began far out, joining a new partition is no loss")
+{
+	const char *t = topic_new(.start_offset = 1000, .start_position = 5000);
+	int rec = topic_open(t, "+format=record", O_RDONLY | O_NONBLOCK);
+
+	need(topic_set(t, .partitions = 2));
+	need_ret(write(part_open(t, 1, O_WRONLY), "one", 3), 3);
+	need_eq(batch_parse(buf, read(rec, buf, sizeof(buf)), r, 4, NULL), 1);
+	expect_eq(r[0].e->offset, 1000);
+	expect_eq(file_stat(rec).lost_messages, 0);
 }
 
 TEST_LIMIT(part_add_traffic, "partitions added under traffic: every message arrives once", 90)

@@ -3,6 +3,7 @@
 /* poll and epoll: what is ready, and no wake-up lost. */
 #define _GNU_SOURCE
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 
@@ -71,7 +72,7 @@ TEST(poll_deleted, "HUP when the topic is deleted, and what is retained can stil
 	expect(revents(rd) & POLLHUP);
 }
 
-static long do_poll_hup(void *arg)
+static long do_poll(void *arg)
 {
 	struct pollfd p = { *(int *)arg, POLLIN, 0 };
 
@@ -87,7 +88,7 @@ TEST(poll_deleted_waiting, "a poll that waits returns when the topic is deleted"
 	char got[8];
 
 	fd = topic_open(t, "", O_RDONLY);
-	async_start(&a, do_poll_hup, &fd);
+	async_start(&a, do_poll, &fd);
 	async_read(&b, topic_open(t, "", O_RDONLY), got, sizeof(got));
 	expect_waits(&a);
 	expect_waits(&b);
@@ -110,6 +111,26 @@ TEST(poll_several, "a file of several partitions is readable when any of them ha
 	expect_eq(revents(one), 0);
 	need_ret(read(rd, got, sizeof(got)), 1);
 	expect_eq(revents(rd), 0);
+}
+
+TEST(poll_partition, "who waits on one partition's file, in read or in poll, is woken by a message to it")
+{
+	const char *t = topic_new(.partitions = 2);
+	int wr = topic_open(t, "@1", O_WRONLY);
+	static int fd;
+	struct async a, b;
+	char got[8];
+
+	fd = topic_open(t, "@1", O_RDONLY);
+	async_start(&a, do_poll, &fd);
+	async_read(&b, topic_open(t, "@1", O_RDONLY), got, sizeof(got));
+	expect_waits(&a);
+	expect_waits(&b);
+	put(wr, "x");
+	need(async_end(&a, SOON));
+	expect_eq(a.ret, POLLIN);
+	need(async_end(&b, SOON));
+	expect_eq(b.ret, 1);
 }
 
 static int ep_new(int fd, uint32_t events)
@@ -203,6 +224,34 @@ TEST(epoll_exclusive, "epoll, exclusive: at least one of several waiters is woke
 	}
 	for (int i = 0; i < 4; i++)
 		need_ret(read(rd, got, sizeof(got)), 1);
+}
+
+TEST(epoll_exclusive_burst, "epoll, exclusive: as many messages as waiters, before any of them runs: each is woken")
+{
+	const char *t = topic_new();
+	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+	struct sched_param fifo = { .sched_priority = 1 }, other = { 0 };
+	static int ep[4];
+	struct async a[4];
+	cpu_set_t one;
+
+	/* All on one CPU, where they run only when the writer is through. */
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	need_ret(sched_setaffinity(0, sizeof(one), &one), 0);
+	for (int i = 0; i < 4; i++) {
+		ep[i] = ep_new(rd, EPOLLIN | EPOLLEXCLUSIVE);
+		async_start(&a[i], do_epoll, &ep[i]);
+		expect_waits(&a[i]);
+	}
+	need_ret(sched_setscheduler(0, SCHED_FIFO, &fifo), 0);
+	for (int i = 0; i < 4; i++)
+		put(wr, "x");
+	need_ret(sched_setscheduler(0, SCHED_OTHER, &other), 0);
+	for (int i = 0; i < 4; i++) {
+		if (async_end(&a[i], SOON))
+			expect_eq(a[i].ret, 1);
+	}
 }
 
 TEST(poll_select, "select(2) works with topics, too")

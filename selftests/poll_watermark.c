@@ -144,6 +144,32 @@ TEST(mark_time, "less is enough once the first unread message is old enough: rea
 	}
 }
 
+static void set_clock(int seconds)
+{
+	struct timespec ts;
+
+	need_ret(clock_gettime(CLOCK_REALTIME, &ts), 0);
+	ts.tv_sec += seconds;
+	need_ret(clock_settime(CLOCK_REALTIME, &ts), 0);
+}
+
+TEST(mark_clock, "a clock that is set back does not lengthen the wait")
+{
+	const char *t = topic_new();
+	int rd = topic_open(t, "", O_RDONLY), wr = topic_open(t, "", O_WRONLY);
+	struct async a;
+	char got[16];
+
+	need_ret(mark(rd, 0, 1000, 2000000000), 0);
+	put(wr, "x");
+	async_read(&a, rd, got, sizeof(got));
+	sleep_ms(100);
+	set_clock(-1800);
+	async_end(&a, SOON);
+	set_clock(1800);
+	expect_eq(a.ret, 1);
+}
+
 TEST(mark_end, "what cannot grow is not waited for: deleted, until=end, writers that wait")
 {
 	const char *t = topic_new(), *full = topic_new(.ring_bytes = 4096,

@@ -158,6 +158,26 @@ TEST(record_fit_attrs, "attributes and their padding count, too")
 	expect_eq(r[0].e->attr_len, 12);
 }
 
+TEST(record_attr_laps, "many laps of the attributes' ring: what it holds stays, no less")
+{
+	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 1024, .attr_bytes = 4096);
+	int fd = rec_open(t, O_WRONLY);
+	struct batch *b = batch_new();
+	static const char tag[100];
+
+	batch_add(b, "x", 1);
+	batch_attr(b, MQ_ATTR_TAG, tag, sizeof(tag));
+	for (int i = 0; i < 400; i++) {
+		struct partition_info p;
+
+		need(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
+		p = partition_state(t, 0);
+		/* 39 of 104 bytes; a few may go ahead of need. */
+		need(p.head_offset - p.tail_offset <= 39);
+		need(i < 39 || p.head_offset - p.tail_offset >= 30);
+	}
+}
+
 TEST(record_batch_sizes, "batches of 1 to thousands of messages, over many laps, read in others")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 20, .ring_messages = 4096, .attr_bytes = 65536);
@@ -404,6 +424,20 @@ TEST(record_stamp, "stamped attributes: the kernel writes them, nobody else may"
 	cgroup = rec_attr(&r[0], MQ_ATTR_WRITER_CGROUP, 0, &len);
 	expect(cgroup && len == 8);
 	expect_eq(r[2].e->uid, 0);	/* the opener's */
+}
+
+TEST(record_stamp_quarter, "what is stamped counts for the quarter of the attributes' ring")
+{
+	const char *t = topic_new(.stamp = MQ_STAMP_UID | MQ_STAMP_CGROUP, .attr_bytes = 4096);
+	int fd = rec_open(t, O_WRONLY);
+	struct batch *b = batch_new();
+
+	for (int i = 0; i < 51; i++)		/* 20 bytes each: 1,020 */
+		batch_add(b, "x", 1);
+	expect(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
+	batch_add(b, "x", 1);
+	expect_err(batch_write(b, fd, MQ_PARTITION_ANY), EMSGSIZE);
+	expect_eq(topic_counters(t).messages_in, 51);
 }
 
 TEST(record_stamp_batch, "in a batch each message keeps its own attributes, with the stamped ones behind them")

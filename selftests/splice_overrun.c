@@ -137,6 +137,23 @@ TEST(splice_page, "splice overrun with a page taken")
 	first_calls("splice-page", false);
 }
 
+TEST(splice_page_all, "the same where all there is was taken: only the tail can tell")
+{
+	struct setup s;
+
+	set_up(&s, "", O_RDONLY);
+	expect_ret(lseek(s.r, (N - 5) * LEN, SEEK_SET), (N - 5) * LEN);
+	hook_arm("splice-page", s.t, 0, N - 3);
+	expect_err(move(&s, false, BIG), ENOBUFS);
+	expect_eq(hook_hits(), 1);
+	arrived(&s, false, 0, 0);
+	expect_eq(file_stat(s.r).lost_messages, 2);
+	expect_ret(move(&s, false, BIG), 3 * LEN);
+	arrived(&s, false, (N - 3) * LEN, 3 * LEN);
+	hook_off();
+	sp_lent_returns(s.t);
+}
+
 TEST(splice_filled, "splice overrun with pages in the pipe")
 {
 	first_calls("splice-filled", false);

@@ -344,6 +344,64 @@ TEST(cap, "pages held by many pipes: bounded, then copied; every byte right")
 	expect_eq(file_stat(r).lost_messages, 0);
 }
 
+/*
+ * Whoever gets a reference to the oldest page before the tail has passed it keeps its
+ * bytes, however close the writer is. Messages of two pages: each write evicts one.
+ */
+TEST(oldest, "pages of the oldest message, taken while it is being evicted, stay what they were")
+{
+	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 64);
+	int r = topic_open(t, "", O_RDONLY | O_NONBLOCK), p[2], batch, n;
+	unsigned int tries = 0;
+	volatile bool *stop = shared_alloc(sizeof(*stop));
+	uint64_t at[16], taken = 0, end = deadline(SOON);
+	pid_t pid;
+
+	sp_pipe(p, 1 << 20);
+	pid = sp_fork();
+	if (!pid) {
+		int w = topic_open(t, "", O_WRONLY);
+
+		for (uint64_t pos = 0; !*stop; pos += 8192) {
+			sp_put(w, pos, 8192);
+			usleep(1000);
+		}
+		_exit(0);
+	}
+	for (batch = 0; batch < 12 && !failures() && now_ns() < end; batch++) {
+		uint64_t last = 0;
+
+		for (n = 0; n < 16 && now_ns() < end;) {
+			loff_t off = file_stat(r).tail_position;
+
+			if ((uint64_t)off == last) {
+				sched_yield();
+				continue;
+			}
+			last = off;
+			/* Some at once, some when the writer may be at it again. */
+			if (tries++ % 8)
+				usleep(tries % 8 * 300);
+			at[n] = off;
+			if (splice(r, &off, p[1], NULL, 64, SPLICE_F_NONBLOCK) == 64)
+				n++;
+			else
+				need_eq(errno, ENOBUFS);
+		}
+		/* They are written over, if they are, within a lap. */
+		if (n)
+			wait_until(file_stat(r).tail_position > at[n - 1] + RING, SOON);
+		for (int i = 0; i < n; i++)
+			sp_expect(p[0], at[i], 64);
+		taken += n;
+	}
+	*stop = true;
+	child_ok(pid, SOON);
+	note("%llu pages taken, %llu messages", (ull)taken, (ull)topic_counters(t).messages_in);
+	ok(taken >= 16, "pages were taken");
+	sp_lent_returns(t);
+}
+
 /* The same a chunk at a time, so that each replaced chunk is one that is held. */
 TEST(cap_exact, "the cap is exact: lent never exceeds twice the ring")
 {

@@ -134,12 +134,43 @@ TEST(sync_dsync_signal, "a handled signal does not end the wait of a write that 
 		async_signal(&a);
 		expect_waits(&a);
 	}
+	/* A change wakes it, and the signal is still there. */
+	topic_set(t, .sync_timeout = 3600000);
+	expect_waits(&a);
 	expect_eq(head(t), 1);
 	/* Deleting the topic ends it: durable it will never be. */
 	need_eq(topic_del(t), 0);
 	need(async_end(&a, SOON));
 	expect(a.ret == -1);
 	note("deleted while waiting: %s", mqt_errno(a.error));
+}
+
+static long do_splice(void *arg)
+{
+	int *fd = arg;
+
+	return splice(fd[0], NULL, fd[1], NULL, 100, 0);
+}
+
+TEST(sync_splice, "a splice into an O_DSYNC file: the message is in the log, the splice waits")
+{
+	const char *t = topic_new(.persistent = 1);
+	static int fd[2];
+	struct async a;
+	int p[2];
+
+	need_ret(pipe(p), 0);
+	need_ret(write(p[1], "once", 4), 4);
+	fd[0] = p[0];
+	fd[1] = topic_open(t, "", O_WRONLY | O_DSYNC);
+	async_start(&a, do_splice, fd);
+	expect_waits(&a);
+	expect_eq(head(t), 1);
+	expect_eq(topic_counters(t).sync_waiting, 1);
+	need_eq(topic_del(t), 0);
+	need(async_end(&a, SOON));
+	expect_eq(a.ret, -1);
+	expect_eq(a.error, ENODEV);
 }
 
 TEST(sync_timeout, "sync_timeout: ETIMEDOUT, the message is in the log, once")

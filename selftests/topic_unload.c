@@ -83,6 +83,19 @@ static void refused(const char *why)
 	expect(loaded());
 }
 
+static bool lists(const char *path, const char *end)
+{
+	FILE *f = fopen(path, "r");
+	char line[128];
+	bool found = false;
+
+	need(f);
+	while (!found && fgets(line, sizeof(line), f))
+		found = strlen(line) >= strlen(end) && !strcmp(line + strlen(line) - strlen(end), end);
+	fclose(f);
+	return found;
+}
+
 TEST(refused_, "unloading is refused while a mount, a topic, a file or a dump is left")
 {
 	struct {
@@ -130,7 +143,11 @@ TEST(refused_, "unloading is refused while a mount, a topic, a file or a dump is
 	close(nl);
 	wait_until(!unload(), SOON);
 	expect(!loaded());
+	expect(!lists("/proc/devices", " mq\n"));
+	expect(!lists("/proc/filesystems", "\tmq\n"));
 	start_fresh();
+	expect(lists("/proc/devices", " mq\n"));
+	expect(lists("/proc/filesystems", "\tmq\n"));
 }
 
 /* --- traffic ----------------------------------------------------------------- */
