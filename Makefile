@@ -8,7 +8,7 @@
 # make test       the tests in a VM                  T="NAME..." only those
 # make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)
 # make test-mutants   do the tests notice a broken module?    M="NAME..." only those
-# make bench      what a message costs beside its peers, and the goals   PEERS="NAME,..." more
+# make bench      what a message costs beside its peers, and the goals   PEERS=all or NAME,...
 #                 B="OPTION..." only that, as mqbench's options
 # make bench-gate the same costs as in the baseline?  UPDATE=1 writes it
 # make peers      the peers of mqbench that have a library or a server of their own
@@ -236,9 +236,9 @@ shell: all
 	tools/vm -k $(KVER) -i
 
 # The guest's clock counts instructions, so that runs can be compared.
-bench: all
+bench: all $(if $(B),,peers)
 	$(if $(B),tools/vm -k $(KVER) -I -t 60m -- mqbench $(B),tools/bench run -k $(KVER) \
-		$(if $(PEERS),-p $(PEERS)))
+		$(if $(peers),-p $(peer-names)))
 
 bench-gate: all
 	tools/bench gate -k $(KVER) $(if $(UPDATE),-u)
