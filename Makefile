@@ -11,6 +11,7 @@
 # make bench      what a message costs beside its peers, and the goals   PEERS=all or NAME,...
 #                 B="OPTION..." only that, as mqbench's options
 # make bench-gate the same costs as in the baseline?  UPDATE=1 writes it
+# make bench-cross    are the figures other programs' (Python, dd), too?
 # make peers      the peers of mqbench that have a library or a server of their own
 # make bench-peers  what a message costs there    PEERS=all or NAME,... B="OPTION..."
 # make bench-peers-check  each of them carries messages
@@ -35,7 +36,7 @@ Q = $(if $(V),,@)
 all:
 
 .PHONY: all module tools tests lang deps deps-lang deps-bench demo test test-debug test-mutants shell
-.PHONY: check bench bench-gate peers bench-peers bench-peers-check install uninstall deb dkms clean gen
+.PHONY: check bench bench-gate bench-cross peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
 
@@ -242,6 +243,9 @@ bench: all $(if $(B),,peers)
 
 bench-gate: all
 	tools/bench gate -k $(KVER) $(if $(UPDATE),-u)
+
+bench-cross: all
+	tools/vm -k $(KVER) -I -m 2G -t 30m -- tools/mqbench/cross
 
 bench-peers: all peers
 	tools/vm -k $(KVER) -I -t 60m -- mqbench --modes pair --peers topic,pipe,$(peer-names) \
