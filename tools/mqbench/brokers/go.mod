@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 module mqbench/brokers
 
 go 1.17
