@@ -9,9 +9,10 @@
 # make test-dkms      DKMS with its build in the VM (minutes: the compiler is emulated)
 # make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)
 # make test-mutants   do the tests notice a broken module?    M="NAME..." only those
-# make bench      what a message costs beside its peers, and the goals   PEERS="NAME,..." more
+# make bench      what a message costs beside its peers, and the goals   PEERS=all or NAME,...
 #                 B="OPTION..." only that, as mqbench's options
 # make bench-gate the same costs as in the baseline?  UPDATE=1 writes it
+# make bench-cross    are the figures other programs' (Python, dd), too?
 # make peers      the peers of mqbench that have a library or a server of their own
 # make bench-peers  what a message costs there    PEERS=all or NAME,... B="OPTION..."
 # make bench-peers-check  each of them carries messages
@@ -36,7 +37,7 @@ Q = $(if $(V),,@)
 all:
 
 .PHONY: all module tools tests lang deps deps-lang deps-bench demo test test-dkms test-debug test-mutants shell
-.PHONY: check bench bench-gate peers bench-peers bench-peers-check install uninstall deb dkms clean gen
+.PHONY: check bench bench-gate bench-cross peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
 
@@ -243,12 +244,15 @@ shell: all
 	tools/vm -k $(KVER) -i
 
 # The guest's clock counts instructions, so that runs can be compared.
-bench: all
+bench: all $(if $(B),,peers)
 	$(if $(B),tools/vm -k $(KVER) -I -t 60m -- mqbench $(B),tools/bench run -k $(KVER) \
-		$(if $(PEERS),-p $(PEERS)))
+		$(if $(peers),-p $(peer-names)))
 
 bench-gate: all
 	tools/bench gate -k $(KVER) $(if $(UPDATE),-u)
+
+bench-cross: all
+	tools/vm -k $(KVER) -I -m 2G -t 30m -- tools/mqbench/cross
 
 bench-peers: all peers
 	tools/vm -k $(KVER) -I -t 60m -- mqbench --modes pair --peers topic,pipe,$(peer-names) \

@@ -43,7 +43,7 @@ workload append "total;produce;consume" -m inline -s 1024 -b 1,64 \
 workload append "total;producer waits;consumer waits" -m pair -s 1024 -b 1,64 \
 	-p $topics,pipe,unix-stream,unix-dgram,unix-seqpacket,mqueue
 workload append "total" -m alone -s 1024 -b 1,64 -p topic,topic-line,topic-uring,getppid,null
-workload producers "total;cpu;waits;preempted" -s 1024 -b 1,64 -c 1,3
+workload producers "total;cpu;lock retries;waits;preempted" -s 1024 -b 1,64 -c 1,3
 workload fanout "produce;delivery" -m inline -s 1024 -b 1,64 -c 1,3
 workload fanout "produce;total" -m pair -s 1024 -b 64 -c 3
 workload latency "p50;p99;p99.9" -m inline -s 16 -p topic,pipe,unix-seqpacket

@@ -229,6 +229,82 @@ TEST(mark_writers, "a reader does not wait for more while writers wait")
 	need(async_end(&writer, SOON));
 }
 
+static void part(const char *t, unsigned int n, const char *text)
+{
+	char at[16];
+	int fd;
+
+	snprintf(at, sizeof(at), "@%u", n);
+	fd = topic_open(t, at, O_WRONLY);
+	put(fd, text);
+	close(fd);
+}
+
+TEST(mark_partitions, "several partitions: bytes and messages of all of them count together")
+{
+	const char *t = topic_new(.partitions = 4);
+	int rd = topic_open(t, "", O_RDONLY), one = topic_open(t, "@2", O_RDONLY);
+	char got[16];
+
+	need_ret(mark(rd, 0, 4, HOUR_NS), 0);
+	need_ret(mark(one, 0, 2, HOUR_NS), 0);
+	for (unsigned int n = 0; n < 3; n++)
+		part(t, n, "x");
+	expect(!readable(rd, 0));
+	part(t, 3, "x");
+	expect(readable(rd, 0));
+	/* A file of one partition counts what is in that one. */
+	expect(!readable(one, 0));
+	part(t, 2, "y");
+	expect(readable(one, 0));
+	need_ret(mark(rd, 0, 0, 0), 0);
+	for (unsigned int n = 0; n < 5; n++)
+		need_ret(read(rd, got, sizeof(got)), 1);
+
+	need_ret(mark(rd, 10, 0, HOUR_NS), 0);
+	part(t, 1, "four");
+	part(t, 3, "five.");
+	expect(!readable(rd, 0));
+	part(t, 0, "1");
+	expect(readable(rd, 0));
+}
+
+TEST(mark_partition_sleepers, "the message that makes it enough wakes, in whichever partition it is; a late one, too")
+{
+	const char *t = topic_new(.partitions = 3);
+	uint64_t begin;
+	char got[16];
+
+	for (unsigned int i = 0; i < 6; i++) {
+		int rd = topic_open(t, "+from=newest", O_RDONLY);
+		struct async a;
+
+		need_ret(mark(rd, 0, 3, HOUR_NS), 0);
+		if (i & 1)
+			async_start(&a, do_poll, &rd);
+		else
+			async_read(&a, rd, got, sizeof(got));
+		expect_waits(&a);
+		part(t, i % 3, "1");
+		part(t, (i + 1) % 3, "2");
+		expect_waits(&a);
+		part(t, i / 2 % 3, "3");
+		need(async_end(&a, SOON));
+		expect_eq(a.ret, 1);
+		close(rd);
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		int rd = topic_open(t, "+from=newest", O_RDONLY);
+
+		need_ret(mark(rd, 0, 100, 200000000), 0);
+		begin = now_ns();
+		part(t, i, "x");
+		expect(readable(rd, SOON * 1000));
+		expect(now_ns() - begin >= 200000000);
+		close(rd);
+	}
+}
+
 /* --- none lost ---------------------------------------------------------------------- */
 
 #define COUNT	250000
@@ -296,4 +372,54 @@ TEST_LIMIT(none_lost_poll, "a sleeper in poll, so many messages at a time: no wa
 TEST_LIMIT(none_lost_poll_bytes, "the same, so many bytes at a time", 120)
 {
 	none_lost(true, 2048, 0);
+}
+
+#define PARTS	3
+
+struct parts {
+	const char *topic;
+	unsigned int n;
+};
+
+static void part_producer(void *arg)
+{
+	const struct parts *p = arg;
+	char at[16];
+	int wr;
+
+	snprintf(at, sizeof(at), "@%u", p->n);
+	wr = topic_open(p->topic, at, O_WRONLY);
+	for (uint32_t i = 0; i < COUNT / PARTS; i++)
+		need_ret(write(wr, &i, sizeof(i)), sizeof(i));
+}
+
+/* As none_lost(), over partitions that are written at the same time. */
+TEST_LIMIT(none_lost_partitions, "a sleeper over several partitions: no wake-up lost, each partition in order", 120)
+{
+	struct parts p = { topic_new(.ring_bytes = 65536, .hold = MQ_HOLD_READERS,
+				     .partitions = PARTS, .set = MQT(OVERFLOW)), 0 };
+	int rd = topic_open(p.topic, "+format=record", O_RDONLY);
+	uint32_t next[PARTS] = { 0 }, total = 0;
+	const uint32_t all = COUNT / PARTS * PARTS;
+	static char buf[65536];
+	struct mq_batch *b = (struct mq_batch *)buf;
+	pid_t pids[PARTS];
+
+	need_ret(mark(rd, 0, 500, HOUR_NS), 0);
+	for (p.n = 0; p.n < PARTS; p.n++)
+		pids[p.n] = child_start(part_producer, &p);
+	while (total < all) {
+		const uint32_t *got;
+
+		if (all - total <= 500)
+			need_ret(mark(rd, 0, 0, 0), 0);
+		need(read(rd, buf, sizeof(buf)) > 0);
+		need(b->partition < PARTS);
+		got = (uint32_t *)(buf + b->size + b->entries_len + ((b->attrs_len + 7) & ~7ULL));
+		for (uint32_t i = 0; i < b->count; i++)
+			need_eq(got[i], next[b->partition]++);
+		total += b->count;
+	}
+	for (unsigned int n = 0; n < PARTS; n++)
+		need(child_ok(pids[n], SOON));
 }

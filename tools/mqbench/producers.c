@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Workload W2: producers, each a process, on one partition, or each on its own. With
- * several CPUs they contend for the partition's lock: a wait for it that sleeps is a
- * voluntary switch, of which there are no others here.
+ * several CPUs they contend for the partition's lock: "lock retries" is how often one found
+ * it taken, by the module's own count; a wait for it that sleeps is a voluntary switch, of
+ * which there are no others here.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -30,7 +31,7 @@ struct told {
 	uint64_t switches;
 };
 
-enum { TOTAL, CPU, WAITS, PREEMPTED, NR_METRICS };
+enum { TOTAL, CPU, RETRIES, WAITS, PREEMPTED, NR_METRICS };
 
 static const struct {
 	const char *name;
@@ -38,6 +39,7 @@ static const struct {
 } metrics[NR_METRICS] = {
 	[TOTAL] = { "total", true },
 	[CPU] = { "cpu", true },
+	[RETRIES] = { "lock retries", false },
 	[WAITS] = { "waits", false },
 	[PREEMPTED] = { "preempted", false },
 };
@@ -85,6 +87,7 @@ static void run_all(struct bench *b, const char *name, unsigned int count, bool 
 {
 	uint64_t share = (messages / count + b->batch - 1) / b->batch * b->batch;
 	uint64_t before = head_of(name), begin = UINT64_MAX, end = 0, made = share * count;
+	uint64_t retries = topic_stat(name, "lock-retries");
 	double sums[NR_METRICS] = { 0 };
 	pid_t pids[PRODUCERS_MAX];
 	int start[2];
@@ -113,6 +116,7 @@ static void run_all(struct bench *b, const char *name, unsigned int count, bool 
 	if (head_of(name) - before != made)
 		errx(1, "%llu messages in the log of %llu written",
 		     (unsigned long long)(head_of(name) - before), (unsigned long long)made);
+	sums[RETRIES] = topic_stat(name, "lock-retries") - retries;
 	sums[TOTAL] = end - begin;
 	for (unsigned int i = 0; i < NR_METRICS; i++)
 		values[i * runs + run] = sums[i] / made;

@@ -7,6 +7,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,22 @@ void mqctl(const char *const *args)
 		err(1, "mqctl");
 	if (status)
 		errx(1, "mqctl %s %s: status %d", args[1], args[2], WEXITSTATUS(status));
+}
+
+uint64_t topic_stat(const char *name, const char *column)
+{
+	char command[192], end;
+	uint64_t value;
+	FILE *file;
+
+	snprintf(command, sizeof(command), "exec mqctl stat %s --columns %s --raw --noheadings --numeric",
+		 name, column);
+	file = popen(command, "re");
+	if (!file)
+		err(1, "%s", command);
+	if (fscanf(file, "%" SCNu64 "%c", &value, &end) != 2 || end != '\n' || pclose(file))
+		errx(1, "%s: no number", command);
+	return value;
 }
 
 void topic_name(char *name, size_t size)

@@ -65,6 +65,8 @@ struct topic_peer {
 
 /* Runs mqctl; the last argument is NULL. */
 void mqctl(const char *const *args);
+/* A counter of a topic, by its name in mqctl stat. */
+uint64_t topic_stat(const char *name, const char *column);
 /* A name that no other topic has; its prefix is mqbench. */
 void topic_name(char *name, size_t size);
 /* Opens /dev/mq/NAME SUFFIX. */

@@ -88,7 +88,6 @@ static void kafka_attach(struct bench *b, bool producer)
 
 	snprintf(text, sizeof(text), "127.0.0.1:%d", PORT);
 	set(conf, "bootstrap.servers", text);
-	set(conf, "broker.address.family", "v4");
 	set(conf, "socket.timeout.ms", "300000");
 	set(conf, "allow.auto.create.topics", "true");
 	set(conf, "log.connection.close", "false");

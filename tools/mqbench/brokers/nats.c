@@ -177,7 +177,7 @@ const struct peer nats_peer = {
 
 const struct peer jetstream_peer = {
 	.name = "jetstream",
-	.max_messages = 5000,
+	.max_messages = 2048,
 	.open = streams_open,
 	.attach = streams_attach,
 	.produce = streams_produce,

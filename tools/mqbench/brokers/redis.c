@@ -106,7 +106,7 @@ static void redis_close(struct bench *b)
 
 const struct peer redis_peer = {
 	.name = "redis",
-	.max_messages = 5000,
+	.max_messages = 2048,
 	.open = redis_open,
 	.attach = redis_attach,
 	.produce = redis_produce,
