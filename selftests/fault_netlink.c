@@ -6,72 +6,8 @@
  * failing, until none is hit any more (faults.md E.28). Each time: it was carried out,
  * or nothing of it, and the same command works right afterwards.
  */
-#include <linux/netlink.h>
-#include <netlink/attr.h>
-#include <netlink/genl/ctrl.h>
-#include <netlink/genl/genl.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
-#include <sys/socket.h>
-
 #include "helpers/nth.h"
-
-static char buf[1 << 17];
-
-/* A request is carried out within its sendmsg, a dump goes on in each recv. */
-static struct {
-	struct nl_msg *msg;
-	int status;		/* of the kernel's answer */
-	bool answered;
-} nl;
-
-/* Of its own: libnl expects the answers on nl_socket(). */
-static struct nl_sock *nth_socket(void)
-{
-	static struct nl_sock *sock;
-
-	if (!sock) {
-		sock = nl_socket_alloc();
-		need(sock && !genl_connect(sock));
-	}
-	return sock;
-}
-
-/* The kernel has answered by now; an answer that failed is ENOBUFS on the socket. */
-static ssize_t nl_take(void)
-{
-	ssize_t len = recv(nl_socket_get_fd(nth_socket()), buf, sizeof(buf), MSG_DONTWAIT);
-	ssize_t left = len;
-
-	for (struct nlmsghdr *h = (void *)buf; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-		if (h->nlmsg_type == NLMSG_ERROR) {
-			nl.answered = true;
-			nl.status = ((struct nlmsgerr *)NLMSG_DATA(h))->error;
-		} else if (h->nlmsg_type == NLMSG_DONE) {
-			nl.answered = true;
-			nl.status = *(int *)NLMSG_DATA(h);
-		}
-	}
-	return len;
-}
-
-static void nl_take_rest(void)
-{
-	while (nl_take() > 0 || errno == ENOBUFS || errno == ENOMEM)
-		;
-}
-
-static long do_netlink(void)
-{
-	struct nlmsghdr *h = nlmsg_hdr(nl.msg);
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct iovec iov = { h, h->nlmsg_len };
-	struct msghdr m = { &kernel, sizeof(kernel), &iov, 1, NULL, 0, 0 };
-
-	if (sendmsg(nl_socket_get_fd(nth_socket()), &m, 0) < 0)
-		return -1;
-	return h->nlmsg_flags & NLM_F_DUMP ? nl_take() : 0;
-}
+#include "helpers/rawnl.h"
 
 /* Runs a request with every failure; after() is told whether it was carried out. */
 static void nl_nth(const char *what, struct nl_msg *(*make)(void), void (*after)(void))
@@ -81,22 +17,18 @@ static void nl_nth(const char *what, struct nl_msg *(*make)(void), void (*after)
 	long ret;
 
 	for (n = 1; hit && n < NTH_MAX && failures() < 5; n++) {
-		nl.msg = make();
-		nl_complete_msg(nth_socket(), nl.msg);
-		nl.answered = false;
-		nl.status = 0;
+		rawnl_begin(make());
 		nth_set(n);
-		ret = do_netlink();
+		ret = rawnl_call();
 		hit = nth_hit();
 		hits += hit;
 		if (ret < 0 && !nth_errno(errno))
 			fail("%s, failure %u: %s", what, n, mqt_errno(errno));
-		nl_take_rest();
-		if (nl.status && !nth_errno(-nl.status))
-			fail("%s, failure %u: %s", what, n, mqt_errno(-nl.status));
-		if (!hit && (ret < 0 || !nl.answered || nl.status))
+		rawnl_end();
+		if (rawnl.status && !nth_errno(-rawnl.status))
+			fail("%s, failure %u: %s", what, n, mqt_errno(-rawnl.status));
+		if (!hit && (ret < 0 || !rawnl.answered || rawnl.status))
 			fail("%s: not done although nothing failed", what);
-		nlmsg_free(nl.msg);
 		if (after)
 			after();
 	}
@@ -121,8 +53,8 @@ static void after_new(void)
 	int ret = topic_del("nth");
 
 	expect(ret == 0 || ret == -ENOENT);
-	if (nl.answered)
-		expect_eq(ret, nl.status ? -ENOENT : 0);
+	if (rawnl.answered)
+		expect_eq(ret, rawnl.status ? -ENOENT : 0);
 }
 
 static void nth_topic(void)
