@@ -338,7 +338,9 @@ static void tell(struct nl_msg *msg)
 		sh->admin_errors++;
 	}
 	rawnl_end();
-	if (rawnl.status && rawnl.status != -EEXIST && rawnl.status != -ENOENT) {
+	/* Of one whose deletion failed the partitions do not become fewer. */
+	if (rawnl.status && rawnl.status != -EEXIST && rawnl.status != -ENOENT &&
+	    rawnl.status != -EBUSY) {
 		if (!may_be(-rawnl.status))
 			fail("netlink: answered %s", mqt_errno(-rawnl.status));
 		sh->admin_errors++;
