@@ -7,7 +7,9 @@
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
 # make test-dkms      DKMS with its build in the VM (minutes: the compiler is emulated)
-# make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)
+# make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)  T="NAME..."
+# make test-debug-ci  those of them that are about the kernel's side
+# make test-kcsan     the same on a kernel that watches for data races          T="NAME..."
 # make test-mutants   do the tests notice a broken module?    M="NAME..." only those
 # make bench      what a message costs beside its peers, and the goals   PEERS=all or NAME,...
 #                 B="OPTION..." only that, as mqbench's options
@@ -36,7 +38,8 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang deps-bench demo test test-dkms test-debug test-mutants shell
+.PHONY: all module tools tests lang deps deps-lang deps-bench demo shell
+.PHONY: test test-dkms test-debug test-debug-ci test-kcsan test-mutants
 .PHONY: check bench bench-gate bench-cross peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
@@ -65,7 +68,8 @@ module: $(MODULE_DIR)/mq.ko
 
 # Kbuild writes beside the sources: one folder of links for each kernel keeps
 # the kernels' objects, and the source folder, apart.
-$(MODULE_DIR)/mq.ko: $(module-src) | deps
+# A kernel of the same release can be built anew (tools/debug-kernel).
+$(MODULE_DIR)/mq.ko: $(module-src) $(wildcard $(KSRC)/Module.symvers) | deps
 	@test -d $(KSRC) || test -e /lib/modules/$(KVER)/.mq-sid || { \
 		echo "make: no headers of kernel $(KVER) ($(KSRC)): install linux-headers-$(KVER)" >&2; exit 1; }
 	@printf '%s\n' 6.1 $(KVER) | sort -VC || { \
@@ -228,14 +232,29 @@ demo: all
 test: all lang $(if $(wildcard /lib/modules/$(KVER)/.mq-sid),,deb dkms)
 	@selftests/vm-run -k $(KVER) $(T)
 
-# Built once, in ten minutes, and kept: see there.
 test-dkms: all
 	+MQ_PATIENCE=$${MQ_PATIENCE:-1} selftests/vm-run -k $(KVER) adopt_dkms_build
 
+# The kernels are built once, in ten minutes each, and kept: see there.
+debug-groups := log line record part splice mmap poll topic filter hold mem netlink sync fs fault \
+	torture
+
 test-debug: deps
 	+@release=$$(tools/debug-kernel debug) && \
-		$(MAKE) --no-print-directory KVER=$$release all lang && \
-		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release $(T)
+		$(MAKE) --no-print-directory KVER=$$release all $(if $(T),,lang deb dkms) && \
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G $(T)
+
+test-debug-ci: deps
+	+@release=$$(tools/debug-kernel debug) && \
+		$(MAKE) --no-print-directory KVER=$$release all && \
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G \
+			$(addprefix -g ,$(debug-groups))
+
+test-kcsan: deps
+	+@release=$$(tools/debug-kernel kcsan) && \
+		$(MAKE) --no-print-directory KVER=$$release all && \
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G \
+			$(if $(T),$(T),$(addprefix -g ,$(debug-groups)))
 
 test-mutants: all
 	@tools/mutants/run -k $(KVER) $(M)
