@@ -36,10 +36,10 @@ long do_fill(struct thread *t, const struct call *c)
 	return write(slot_fd(c->arg[0]), data_out(DATA_PLAIN, c->arg[2], c->arg[1]), c->arg[1]);
 }
 
-/* What comes out of a file that is no topic may be anything. */
+/* What comes out of a file that is none of payloads may be anything. */
 static void taint(const struct slot *from)
 {
-	if (from->form == FORM_FILE)
+	if (from->form == FORM_FILE || from->form == FORM_RECORD)
 		tainted = true;
 }
 

@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <mq/netlink.h>
+
 #include "fuzz.h"
 
 #define TICK_NS		3000000		/* a call that long in one place is interrupted */
@@ -459,12 +461,15 @@ static void will_change(const struct prog *p)
 		const struct call *c = &p->calls[i];
 		const struct calldef *def = &grammar[c->kind];
 
-		if (!(def->flags & CALL_CHANGES))
+		if (!(def->flags & CALL_CHANGES) || p->user)
 			continue;
 		if (def->text && c->text[0] == 't')
 			dirty |= 1u << (c->text[1] - '0') % TOPICS;
-		for (unsigned int a = 0; def->pairs && a < c->pairs_n; a++)
-			dirty |= 1u << c->pairs[a].value % TOPICS;
+		for (unsigned int a = 0; def->run == do_netlink && a < c->pairs_n; a++) {
+			/* Names of requests that change something. */
+			if (c->pairs[a].key == 1 && c->arg[0] < MQ_CMD_TOPIC_GET)
+				dirty |= 1u << c->pairs[a].value % TOPICS;
+		}
 	}
 	/* Nobody makes it durable: it fills up. */
 	if (since_fresh % 8 == 0)

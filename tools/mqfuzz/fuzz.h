@@ -80,19 +80,22 @@ enum argtype {
 };
 
 /* What is in a slot. */
-#define K_TOPIC		0x01
-#define K_PIPE_R	0x02
-#define K_PIPE_W	0x04
-#define K_SOCK		0x08
-#define K_EPOLL		0x10
-#define K_FILE		0x20
-#define K_OTHER		0x40
-#define K_ANY		0x7f
+#define K_READ		0x001	/* a topic, open for reading */
+#define K_WRITE		0x002
+#define K_RECORD	0x004	/* records, for writing */
+#define K_ONE		0x008	/* one partition, for reading */
+#define K_TOPIC		0x00f
+#define K_PIPE_R	0x010
+#define K_PIPE_W	0x020
+#define K_SOCK		0x040
+#define K_EPOLL		0x080
+#define K_FILE		0x100
+#define K_ANY		0x1ff
 
 struct argdef {
 	const char *name;
 	uint8_t type;
-	uint8_t want;
+	uint16_t want;
 	uint8_t n;
 	const uint64_t *values;
 };

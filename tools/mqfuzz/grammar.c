@@ -38,7 +38,7 @@ VALUES(data, DATA_PLAIN, DATA_PLAIN, DATA_PLAIN, DATA_PLAIN, DATA_END, DATA_CROS
 VALUES(style, 0, 1, 2, 3, 2, 1);
 VALUES(pieces, 1, 2, 3, 7, 64, 0, 1025);
 VALUES(rwf, 0, RWF_NOWAIT, RWF_DSYNC, RWF_SYNC, RWF_HIPRI, RWF_APPEND, 0x20, 0x80000000);
-VALUES(offset_none, ~0ULL, ~0ULL, 0, 1, 100, 4096, 1 << 16, 1ULL << 32, INT64_MAX);
+VALUES(offset_none, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, 0, 1, 100, 4096, 1 << 16, 1ULL << 32, INT64_MAX);
 VALUES(whence, SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE, 7);
 VALUES(sync_how, 0, 1, 2, 3);
 VALUES(fcntls, F_GETFL, F_SETOWN, F_GETOWN, F_SETSIG, F_DUPFD, F_SETLEASE, F_GETLEASE, F_NOTIFY,
@@ -55,7 +55,7 @@ VALUES(micros, 1, 100, 1000, 3000);
 VALUES(points, 0, 1, 2, 3, 4, 5, 6, 7);
 VALUES(topic_numbers, 0, 1, 2, 3, 4, 5, 6, 7);
 VALUES(parts, 0, 0, 1, 2);
-VALUES(sizes, 0, 0, 0, 0, 0, 4, 8, 200, 4096, 4097, 1);
+VALUES(sizes, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 8, 200, 4096, 4097, 1);
 VALUES(fork_how, 0, 1);
 
 VALUES(seek_whence, MQ_SEEK_OLDEST, MQ_SEEK_NEWEST, MQ_SEEK_OFFSET, MQ_SEEK_TIME, 4);
@@ -112,23 +112,23 @@ VALUES(batch_mangle, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 1
 VALUES(batch_op, 0, 1, 2, 3, 4, 5);
 
 const struct calldef grammar[] = {
-	{ "open", do_open, 60, 0, TEXT_NAME, 0, { BITS("flags", open_flags), TO(K_TOPIC) } },
+	{ "open", do_open, 25, 0, TEXT_NAME, 0, { BITS("flags", open_flags), TO(K_TOPIC) } },
 	{ "close", do_close, 14, 0, 0, 0, { FD(K_ANY) } },
 	{ "dup", do_dup, 5, 0, 0, 0, { FD(K_ANY), TO(K_TOPIC) } },
 	{ "read", do_read, 60, 0, 0, 0, {
-		FD(K_TOPIC), LEN("len"), ONE("data", data), ONE("at", offset_none) } },
+		FD(K_READ), LEN("len"), ONE("data", data), ONE("at", offset_none) } },
 	{ "readv", do_readv, 20, 0, 0, 0, {
-		FD(K_TOPIC), LEN("len"), ONE("data", data), ONE("pieces", pieces),
+		FD(K_READ), LEN("len"), ONE("data", data), ONE("pieces", pieces),
 		OFF("at"), BITS("flags", rwf) } },
 	{ "write", do_write, 80, 0, 0, 0, {
-		FD(K_TOPIC), LEN("len"), ONE("data", data), ONE("style", style) } },
+		FD(K_WRITE), LEN("len"), ONE("data", data), ONE("style", style) } },
 	{ "writev", do_writev, 30, 0, 0, 0, {
-		FD(K_TOPIC), LEN("len"), ONE("data", data), ONE("pieces", pieces),
+		FD(K_WRITE), LEN("len"), ONE("data", data), ONE("pieces", pieces),
 		ONE("style", style), BITS("flags", rwf) } },
 	{ "batch", do_batch, 60, 0, 0, PAIRS_RECORDS, {
-		FD(K_TOPIC), ONE("partition", batch_part), ONE("mangle", batch_mangle),
+		FD(K_RECORD), ONE("partition", batch_part), ONE("mangle", batch_mangle),
 		ONE("op", batch_op), ONE("style", style) } },
-	{ "lseek", do_lseek, 25, 0, 0, 0, { FD(K_TOPIC), OFF("off"), ONE("whence", whence) } },
+	{ "lseek", do_lseek, 25, 0, 0, 0, { FD(K_READ), OFF("off"), ONE("whence", whence) } },
 	{ "fsync", do_fsync, 12, 0, 0, 0, { FD(K_TOPIC), ONE("how", sync_how) } },
 	{ "fcntl", do_fcntl, 10, 0, 0, 0, {
 		FD(K_ANY), ONE("cmd", fcntls), ONE("arg", fcntl_arg) } },
@@ -152,26 +152,26 @@ const struct calldef grammar[] = {
 	{ "features", do_features, 3, 0, 0, 0, { FD(K_TOPIC), ONE("size", sizes) } },
 	{ "stat", do_stat, 12, 0, 0, 0, { FD(K_TOPIC), ONE("size", sizes) } },
 	{ "seek", do_seek, 20, 0, 0, 0, {
-		FD(K_TOPIC), ONE("whence", seek_whence), OFF("value"), ONE("size", sizes) } },
+		FD(K_READ), ONE("whence", seek_whence), OFF("value"), ONE("size", sizes) } },
 	{ "getopt", do_getopt, 4, 0, 0, 0, { FD(K_TOPIC), ONE("size", sizes) } },
 	{ "setopt", do_setopt, 25, 0, 0, 0, {
-		FD(K_TOPIC), BITS("mask", option_mask), ONE("format", zero_one),
+		FD(K_READ), BITS("mask", option_mask), ONE("format", zero_one),
 		ONE("overrun", zero_one), ONE("until", zero_one), ONE("size", sizes) } },
 	{ "filter", do_filter, 22, 0, 0, PAIRS_INSNS, {
-		FD(K_TOPIC), ONE("type", filter_type), ONE("prog", filter_prog),
+		FD(K_READ), ONE("type", filter_type), ONE("prog", filter_prog),
 		ONE("size", sizes) } },
 	{ "watermark", do_watermark, 12, 0, 0, 0, {
-		FD(K_TOPIC), ONE("bytes", mark_bytes), ONE("messages", mark_messages),
+		FD(K_READ), ONE("bytes", mark_bytes), ONE("messages", mark_messages),
 		ONE("delay", mark_delay), ONE("size", sizes) } },
 	{ "ioctl", do_ioctl, 10, 0, 0, 0, {
 		FD(K_TOPIC), ONE("cmd", ioctls), ONE("arg", ioctl_arg) } },
 
-	{ "pipe", do_pipe, 18, 0, 0, 0, {
+	{ "pipe", do_pipe, 10, 0, 0, 0, {
 		TO_AS("out", K_PIPE_R), TO_AS("in", K_PIPE_W), BITS("flags", pipe_flags),
 		ONE("size", pipe_size) } },
 	{ "fill", do_fill, 14, 0, 0, 0, { FD(K_PIPE_W), LEN("len"), ONE("style", style) } },
 	{ "splice", do_splice, 70, 0, 0, 0, {
-		FD_AS("from", K_TOPIC | K_PIPE_R), FD_AS("to", K_TOPIC | K_PIPE_W | K_SOCK),
+		FD_AS("from", K_READ | K_PIPE_R), FD_AS("to", K_WRITE | K_PIPE_W | K_SOCK),
 		LEN("len"), BITS("flags", splice_flags), ONE("at", offset_none) } },
 	{ "tee", do_tee, 8, 0, 0, 0, {
 		FD_AS("from", K_PIPE_R), FD_AS("to", K_PIPE_W), LEN("len"),
@@ -179,7 +179,7 @@ const struct calldef grammar[] = {
 	{ "vmsplice", do_vmsplice, 8, 0, 0, 0, {
 		FD(K_PIPE_W), LEN("len"), ONE("data", data), BITS("flags", splice_flags) } },
 	{ "sendfile", do_sendfile, 30, 0, 0, 0, {
-		FD_AS("to", K_TOPIC | K_PIPE_W | K_SOCK | K_FILE), FD_AS("from", K_TOPIC | K_FILE),
+		FD_AS("to", K_WRITE | K_PIPE_W | K_SOCK | K_FILE), FD_AS("from", K_READ | K_FILE),
 		LEN("len"), ONE("at", offset_none) } },
 	{ "copy", do_copy, 4, 0, 0, 0, {
 		FD_AS("from", K_TOPIC | K_FILE), FD_AS("to", K_TOPIC | K_FILE), LEN("len") } },
@@ -206,7 +206,7 @@ const struct calldef grammar[] = {
 	{ "uring_wait", do_uring_wait, 8, 0, 0, 0, { ONE("count", counts) } },
 
 	{ "mmap", do_mmap, 26, 0, 0, 0, {
-		FD(K_TOPIC), ONE("pages", map_pages), BITS("prot", map_prot),
+		FD(K_ONE), ONE("pages", map_pages), BITS("prot", map_prot),
 		BITS("flags", map_flags), ONE("page", map_offset), TOMAP } },
 	{ "munmap", do_munmap, 6, 0, 0, 0, { MAP, ONE("page", map_offset), ONE("pages", map_pages) } },
 	{ "mremap", do_mremap, 6, 0, 0, 0, { MAP, ONE("pages", map_pages), ONE("flags", remap_flags) } },
@@ -215,7 +215,7 @@ const struct calldef grammar[] = {
 	{ "touch", do_touch, 18, 0, 0, 0, { MAP, ONE("pages", map_pages) } },
 	{ "peek", do_peek, 6, 0, 0, 0, { MAP, ONE("how", peek_how) } },
 
-	{ "netlink", do_netlink, 40, CALL_CHANGES, 0, PAIRS_ATTRS, {
+	{ "netlink", do_netlink, 30, CALL_CHANGES, 0, PAIRS_ATTRS, {
 		ONE("cmd", nl_cmds), BITS("flags", nl_flags), ONE("mangle", nl_mangle) } },
 	{ "nlsock", do_nlsock, 4, 0, 0, 0, { ONE("how", nlsock_how) } },
 };

@@ -33,11 +33,14 @@ bool chance(unsigned int percent)
 /* --- names ------------------------------------------------------------------ */
 
 static const char *const options[] = {
-	"+from=oldest", "+from=newest", "+from=0", "+from=5", "+from=4294967296",
-	"+from=9223372036854775807", "+since=1h", "+since=0s", "+since=1ms",
-	"+since=20300101T000000Z", "+since=19700101T000000Z", "+until=end", "+until=end",
-	"+format=record", "+format=record", "+format=record", "+format=record",
-	"+overrun=skip", "+overrun=skip", "+ack=explicit", "+group", "+x=y", "@0", "@1", "+",
+	"+from=oldest", "+from=newest", "+from=0", "+since=1h", "+since=0s", "+since=1ms",
+	"+since=19700101T000000Z", "+until=end", "+until=end", "+format=record",
+	"+format=record", "+format=record", "+format=record", "+overrun=skip", "+overrun=skip",
+};
+
+static const char *const odd_options[] = {
+	"+from=5", "+from=4294967296", "+from=9223372036854775807", "+since=20300101T000000Z",
+	"+ack=explicit", "+group", "+x=y", "@0", "+", "+until=", "+format=x",
 };
 
 static const char *const odd_names[] = {
@@ -64,6 +67,8 @@ static void make_name(char *to)
 		append(to, chance(60) ? "@0" : chance(80) ? "@1" : "@2");
 	while (chance(40))
 		append(to, options[below(ARRAY_SIZE(options))]);
+	if (chance(4))
+		append(to, odd_options[below(ARRAY_SIZE(odd_options))]);
 	if (chance(1))
 		to[below(strlen(to))] ^= 1u << below(7);
 }
@@ -99,21 +104,38 @@ static uint64_t make_off(void)
 
 /* --- calls ---------------------------------------------------------------------- */
 
-/* What each slot holds when a call of a program begins. */
-static void slots_at(const struct prog *p, unsigned int call, uint8_t *held)
+static unsigned int opened(const struct call *c)
 {
-	memset(held, 0, SLOTS);
+	unsigned int kind = 0, mode = c->arg[0] & O_ACCMODE;
+	bool record = strstr(c->text, "format=record");
+
+	if (mode != O_WRONLY)
+		kind |= K_READ;
+	if (mode != O_RDONLY)
+		kind |= record ? K_WRITE | K_RECORD : K_WRITE;
+	if (mode != O_WRONLY && (strchr(c->text, '@') || !strchr("24", c->text[1])))
+		kind |= K_ONE;
+	return kind;
+}
+
+/* What each slot holds when a call of a program begins. */
+static void slots_at(const struct prog *p, unsigned int call, uint16_t *held)
+{
+	memset(held, 0, SLOTS * sizeof(*held));
 	for (unsigned int i = 0; i < call; i++) {
-		const struct calldef *def = &grammar[p->calls[i].kind];
+		const struct call *c = &p->calls[i];
+		const struct calldef *def = &grammar[c->kind];
 
 		for (unsigned int a = 0; a < ARGS_MAX && def->args[a].type; a++) {
 			if (def->args[a].type == ARG_TO)
-				held[p->calls[i].arg[a] % SLOTS] = def->args[a].want;
+				held[c->arg[a] % SLOTS] = def->run == do_open ? opened(c) :
+							  def->run == do_dup ? held[c->arg[0] % SLOTS] :
+							  def->args[a].want;
 		}
 	}
 }
 
-static uint64_t pick_slot(const uint8_t *held, uint8_t want)
+static uint64_t pick_slot(const uint16_t *held, uint16_t want)
 {
 	uint8_t fits[SLOTS];
 	unsigned int n = 0;
@@ -125,7 +147,7 @@ static uint64_t pick_slot(const uint8_t *held, uint8_t want)
 	return n && chance(96) ? fits[below(n)] : below(SLOTS);
 }
 
-static uint64_t pick_free(const uint8_t *held)
+static uint64_t pick_free(const uint16_t *held)
 {
 	for (unsigned int i = 0; i < SLOTS && chance(90); i++) {
 		if (!held[i])
@@ -134,7 +156,7 @@ static uint64_t pick_free(const uint8_t *held)
 	return below(SLOTS);
 }
 
-static uint64_t make_arg(const struct argdef *a, uint8_t *held)
+static uint64_t make_arg(const struct argdef *a, uint16_t *held)
 {
 	uint64_t value = 0;
 
@@ -259,7 +281,7 @@ static void make_call(struct prog *p, unsigned int at, unsigned int kind)
 {
 	const struct calldef *def = &grammar[kind];
 	struct call *c = &p->calls[at];
-	uint8_t held[SLOTS];
+	uint16_t held[SLOTS];
 
 	memset(c, 0, sizeof(*c));
 	slots_at(p, at, held);
@@ -352,7 +374,7 @@ static void change(struct prog *p, unsigned int at)
 	struct call *c = &p->calls[at];
 	const struct calldef *def = &grammar[c->kind];
 	unsigned int args = 0, a;
-	uint8_t held[SLOTS];
+	uint16_t held[SLOTS];
 
 	while (args < ARGS_MAX && def->args[args].type)
 		args++;
