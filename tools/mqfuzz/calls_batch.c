@@ -116,6 +116,7 @@ long do_batch(struct thread *t, const struct call *c)
 	};
 	struct attrs a = { (uint8_t *)attr_room, 0, sizeof(attr_room) };
 	uint8_t *buf = (uint8_t *)room;
+	struct slot s;
 	size_t at;
 
 	(void)t;
@@ -145,7 +146,11 @@ long do_batch(struct thread *t, const struct call *c)
 	}
 	if (c->arg[2])
 		mangle((struct mq_batch *)buf, &at, c->arg[2], c->arg[3]);
-	return write(slot_fd(c->arg[0]), buf, at);
+	s = slot_get(c->arg[0]);
+	/* To another file it is a message. */
+	if (s.form != FORM_RECORD || !formats_fixed)
+		tainted = true;
+	return write(s.fd, buf, at);
 }
 
 /* --- checked --------------------------------------------------------------------- */

@@ -281,6 +281,23 @@ static const struct {
 	{ 1, 0, 1, 2, 0, 0, 1, 65536, INT64_MAX - 50, INT64_MAX - 100000 },
 };
 
+/* So that there is something to be read. */
+static void first_messages(unsigned int number)
+{
+	char text[] = "t0", path[64];
+	int fd;
+
+	text[1] += number;
+	fd = open(own_path(text, path, sizeof(path)), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	for (unsigned int i = 0; i < 6; i++) {
+		size_t len = 20 + i * i * 30;
+
+		if (write(fd, data_out(DATA_PLAIN, 2, len), len) != (ssize_t)len)
+			finding("the first messages do not fit into t%u", number);
+	}
+	close(fd);
+}
+
 void topic_reset(unsigned int number)
 {
 	struct nl_msg *msg;
@@ -303,6 +320,8 @@ void topic_reset(unsigned int number)
 	nla_put_u64(msg, MQ_A_TOPIC_START_OFFSET, base[number].offset);
 	nla_put_u64(msg, MQ_A_TOPIC_START_POSITION, base[number].position);
 	ret = carry_out(msg, NULL);
+	if (!ret)
+		first_messages(number);
 	if (ret)
 		finding("topic t%u cannot be made: %s", number, strerror(-ret));
 }

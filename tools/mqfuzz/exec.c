@@ -34,6 +34,7 @@
 #define FRESH_EVERY	200		/* programs */
 
 _Atomic bool tainted;
+bool formats_fixed;
 struct map maps[MAPS];
 unsigned int worker_number;
 
@@ -154,8 +155,10 @@ static void *place(uint8_t *area, uint64_t kind, size_t len, bool at_end)
 		return (void *)8;
 	case DATA_MAP:
 		for (unsigned int i = 0; i < MAPS; i++) {
-			if (maps[i].at)
+			if (maps[i].at) {
+				tainted = true;
 				return maps[i].at + (len & 4096);
+			}
 		}
 		return (void *)8;
 	case DATA_COLD:
@@ -170,8 +173,6 @@ static void *place(uint8_t *area, uint64_t kind, size_t len, bool at_end)
 
 const void *data_out(uint64_t kind, uint64_t style, size_t len)
 {
-	if (kind == DATA_MAP)
-		tainted = true;
 	/* Style 2 is text that ends in a newline. */
 	return place(out[style % STYLES], kind, len, style % STYLES == 2);
 }
@@ -185,8 +186,6 @@ void *data_in(struct thread *t, uint64_t kind, size_t len)
 		memset(at, 0xee, len < 2048 ? len : 2048);
 	return at;
 }
-
-static bool formats_fixed;
 
 void check_read(uint64_t number, const struct slot *s, const void *buf, ssize_t len)
 {
@@ -476,11 +475,23 @@ static void will_change(const struct prog *p)
 		dirty |= 1u << 3;
 }
 
+static unsigned int topics_opened(const struct prog *p)
+{
+	unsigned int topics = 0;
+
+	for (unsigned int i = 0; i < p->n; i++) {
+		const struct call *c = &p->calls[i];
+
+		if (grammar[c->kind].run == do_open && c->text[0] == 't')
+			topics |= 1u << (c->text[1] - '0') % TOPICS;
+	}
+	return topics;
+}
+
 void exec_fresh(void)
 {
 	dirty = ~0u;
 	since_fresh = 0;
-	tainted = false;
 }
 
 void exec_clean(void)
@@ -494,9 +505,10 @@ bool exec_run(const struct prog *p, struct cover *cover, struct gain *gain)
 {
 	bool ended;
 
-	if (++since_fresh == FRESH_EVERY || tainted)
+	if (++since_fresh == FRESH_EVERY)
 		exec_fresh();
 	make_topics();
+	tainted = false;
 	will_change(p);
 	job = p;
 	formats_fixed = true;
@@ -512,6 +524,8 @@ bool exec_run(const struct prog *p, struct cover *cover, struct gain *gain)
 	running = begins_1 < p->n ? 2 : 1;
 	start(0);
 	ended = watch();
+	if (tainted)
+		dirty |= topics_opened(p);
 	if (ended) {
 		clean_up();
 		for (unsigned int i = 0; i < 2; i++) {

@@ -203,8 +203,10 @@ struct map {
 
 extern struct map maps[MAPS];
 extern unsigned int worker_number;
-/* Something else than text may be in the topics. */
+/* Something else than text may be in this program's topics. */
 extern _Atomic bool tainted;
+/* None of its files changes its format. */
+extern bool formats_fixed;
 
 /* A file into a slot, closing what was there; returns @fd. */
 long slot_put(uint64_t slot, int fd, enum form form);

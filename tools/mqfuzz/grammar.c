@@ -91,10 +91,11 @@ VALUES(uring_ops, IORING_OP_READ, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_WRI
 VALUES(sqe_flags, IOSQE_ASYNC, IOSQE_IO_LINK, IOSQE_IO_DRAIN, IOSQE_CQE_SKIP_SUCCESS);
 
 VALUES(map_pages, 1, 1, 2, 3, 16, 64, 100, 4096, 1 << 20);
-VALUES(map_prot, PROT_READ, PROT_READ, PROT_READ, PROT_READ, PROT_WRITE, PROT_EXEC);
-VALUES(map_flags, 0, 0, 0, 0, MAP_PRIVATE, MAP_POPULATE, MAP_LOCKED, MAP_NORESERVE, MAP_SYNC,
-       MAP_32BIT);
-VALUES(map_offset, 0, 0, 0, 0, 1, 3, 1 << 20);
+VALUES(map_prot, PROT_READ, PROT_READ, PROT_READ, PROT_READ, PROT_READ, PROT_READ, PROT_READ,
+       PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC, 0);
+VALUES(map_flags, 0, 0, 0, 0, 0, 0, 0, 0, MAP_PRIVATE, MAP_POPULATE, MAP_LOCKED, MAP_NORESERVE,
+       MAP_SYNC, MAP_32BIT);
+VALUES(map_offset, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 1 << 20);
 VALUES(advice, 0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 20, 21, 22, 23, 24, 25);
 VALUES(remap_flags, 0, MREMAP_MAYMOVE, MREMAP_MAYMOVE, 4 | MREMAP_MAYMOVE);
 VALUES(peek_how, 0, 1, 2, 3, 4, 5);
@@ -157,7 +158,7 @@ const struct calldef grammar[] = {
 	{ "setopt", do_setopt, 25, 0, 0, 0, {
 		FD(K_READ), BITS("mask", option_mask), ONE("format", zero_one),
 		ONE("overrun", zero_one), ONE("until", zero_one), ONE("size", sizes) } },
-	{ "filter", do_filter, 22, 0, 0, PAIRS_INSNS, {
+	{ "filter", do_filter, 12, 0, 0, PAIRS_INSNS, {
 		FD(K_READ), ONE("type", filter_type), ONE("prog", filter_prog),
 		ONE("size", sizes) } },
 	{ "watermark", do_watermark, 12, 0, 0, 0, {
@@ -206,11 +207,11 @@ const struct calldef grammar[] = {
 	{ "uring_wait", do_uring_wait, 8, 0, 0, 0, { ONE("count", counts) } },
 
 	{ "mmap", do_mmap, 26, 0, 0, 0, {
-		FD(K_ONE), ONE("pages", map_pages), BITS("prot", map_prot),
-		BITS("flags", map_flags), ONE("page", map_offset), TOMAP } },
+		FD(K_ONE), ONE("pages", map_pages), ONE("prot", map_prot),
+		ONE("flags", map_flags), ONE("page", map_offset), TOMAP } },
 	{ "munmap", do_munmap, 6, 0, 0, 0, { MAP, ONE("page", map_offset), ONE("pages", map_pages) } },
 	{ "mremap", do_mremap, 6, 0, 0, 0, { MAP, ONE("pages", map_pages), ONE("flags", remap_flags) } },
-	{ "mprotect", do_mprotect, 5, 0, 0, 0, { MAP, BITS("prot", map_prot) } },
+	{ "mprotect", do_mprotect, 5, 0, 0, 0, { MAP, ONE("prot", map_prot) } },
 	{ "madvise", do_madvise, 8, 0, 0, 0, { MAP, ONE("advice", advice) } },
 	{ "touch", do_touch, 18, 0, 0, 0, { MAP, ONE("pages", map_pages) } },
 	{ "peek", do_peek, 6, 0, 0, 0, { MAP, ONE("how", peek_how) } },

@@ -169,7 +169,7 @@ static uint64_t make_arg(const struct argdef *a, uint16_t *held)
 		return value;
 	case ARG_MAP:
 	case ARG_TOMAP:
-		return below(chance(80) ? 2 : MAPS);
+		return chance(85) ? 0 : below(MAPS);
 	case ARG_ONE:
 		if (chance(1))
 			return rng() >> below(64);
@@ -297,6 +297,63 @@ static void make_call(struct prog *p, unsigned int at, unsigned int kind)
 	make_pairs(def, c);
 }
 
+/* What makes what is not there yet. */
+static long (*maker(const struct argdef *a, const uint16_t *held, bool mapped))(struct thread *t,
+										const struct call *c)
+{
+	if (a->type == ARG_MAP)
+		return mapped ? NULL : do_mmap;
+	if (a->type != ARG_FD)
+		return NULL;
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		if (held[i] & a->want)
+			return NULL;
+	}
+	if (a->want & K_TOPIC)
+		return do_open;
+	if (a->want & (K_PIPE_R | K_PIPE_W))
+		return do_pipe;
+	return a->want & K_SOCK ? do_sock : a->want & K_EPOLL ? do_epoll : do_file;
+}
+
+static unsigned int kind_of(long (*run)(struct thread *t, const struct call *c))
+{
+	unsigned int i = 0;
+
+	while (grammar[i].run != run)
+		i++;
+	return i;
+}
+
+/*
+ * A call at the end, and in front of it, most of the time, the calls that make what it
+ * needs.
+ */
+static void add_call(struct prog *p, unsigned int kind)
+{
+	const struct calldef *def = &grammar[kind];
+	uint16_t held[SLOTS];
+
+	for (unsigned int a = 0; a < ARGS_MAX && def->args[a].type; a++) {
+		long (*run)(struct thread *t, const struct call *c);
+		bool mapped = false;
+
+		if (p->n >= CALLS_MAX - 2 || chance(10))
+			break;
+		slots_at(p, p->n, held);
+		for (unsigned int i = 0; i < p->n; i++)
+			mapped = mapped || grammar[p->calls[i].kind].run == do_mmap;
+		run = maker(&def->args[a], held, mapped);
+		if (run == do_mmap)
+			add_call(p, kind_of(do_mmap));
+		else if (run)
+			make_call(p, p->n++, kind_of(run));
+	}
+	make_call(p, p->n++, kind);
+	if (def->run == do_mmap)
+		p->calls[p->n - 1].arg[5] = 0;
+}
+
 static unsigned int pick_kind(void)
 {
 	static unsigned int weights;
@@ -312,16 +369,6 @@ static unsigned int pick_kind(void)
 	return i;
 }
 
-static unsigned int kind_of(long (*run)(struct thread *t, const struct call *c))
-{
-	unsigned int i = 0;
-
-	while (grammar[i].run != run)
-		i++;
-	return i;
-}
-
-/* The setting up is done before there are two threads. */
 static void pick_thread(struct call *c)
 {
 	c->thread = chance(50);
@@ -342,11 +389,10 @@ void prog_make(struct prog *p)
 		p->n++;
 	}
 	first = p->n;
-	for (; p->n < want; p->n++) {
-		make_call(p, p->n, pick_kind());
-		if (race && p->n > first)
-			pick_thread(&p->calls[p->n]);
-	}
+	while (p->n < want)
+		add_call(p, pick_kind());
+	for (unsigned int i = first; race && i < p->n; i++)
+		pick_thread(&p->calls[i]);
 }
 
 /* --- change ------------------------------------------------------------------------- */
@@ -423,7 +469,10 @@ void prog_mutate(struct prog *p, const struct prog *other)
 
 		switch (p->n ? below(16) : 0) {
 		case 0 ... 4:
-			insert(p, chance(50) ? p->n : at, NULL);
+			if (chance(50) && p->n < CALLS_MAX)
+				add_call(p, pick_kind());
+			else
+				insert(p, at, NULL);
 			break;
 		case 5 ... 9:
 			change(p, at);
