@@ -60,9 +60,12 @@ void finding(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (!atomic_exchange(&lock, 1)) {
-		if (!sh->finding[0])
+		if (!sh->finding[0]) {
+			if (job)
+				sh->culprit = *job;
 			snprintf(sh->finding, sizeof(sh->finding), "worker %u: %s", worker_number,
 				 text);
+		}
 		atomic_store(&lock, 0);
 	}
 	sh->findings++;

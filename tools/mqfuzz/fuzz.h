@@ -350,7 +350,8 @@ struct shared {
 	_Atomic unsigned int gain[CORPUS_MAX];
 	struct prog corpus[CORPUS_MAX];
 	struct worker workers[WORKERS_MAX];
-	char finding[4096];
+	char finding[4096];		/* empty: none since the last was reported */
+	struct prog culprit;		/* the program in which it was found */
 };
 
 extern struct shared *sh;

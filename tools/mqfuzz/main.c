@@ -348,8 +348,11 @@ static void watch_oracles(void)
 	if (!sh->finding[0])
 		return;
 	out = report_begin(sh->finding);
-	if (out)
+	if (out) {
+		fputs("# the program\n", out);
+		prog_print(out, &sh->culprit);
 		report_programs(out);
+	}
 	sh->finding[0] = 0;
 }
 

@@ -286,7 +286,7 @@ static void make_call(struct prog *p, unsigned int at, unsigned int kind)
 	memset(c, 0, sizeof(*c));
 	slots_at(p, at, held);
 	c->kind = kind;
-	c->repeat = chance(85) ? 1 : chance(80) ? 2 + below(9) : 1 + below(REPEAT_MAX);
+	c->repeat = chance(85) || def->args[0].type == ARG_TO || def->run == do_open ? 1 : chance(80) ? 2 + below(9) : 1 + below(REPEAT_MAX);
 	c->fail = chance(3) ? 1 + below(12) : 0;
 	for (unsigned int a = 0; a < ARGS_MAX && def->args[a].type; a++)
 		c->arg[a] = make_arg(&def->args[a], held);
