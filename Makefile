@@ -7,7 +7,9 @@
 # make deps-fuzz  the same, and the compiler of fuzz-parsers
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
-# make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)
+# make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)  T="NAME..."
+# make test-debug-ci  those of them that are about the kernel's side
+# make test-kcsan     the same on a kernel that watches for data races          T="NAME..."
 # make test-mutants   do the tests notice a broken module?    M="NAME..." only those
 # make fuzz       random programs of calls on topics, on that kernel   MINUTES=5
 # make fuzz-parsers   random input for each parser of the tools       SECONDS=60
@@ -37,8 +39,8 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang deps-bench demo test test-debug test-mutants shell
-.PHONY: fuzz fuzz-parsers deps-fuzz
+.PHONY: all module tools tests lang deps deps-lang deps-bench deps-fuzz demo shell
+.PHONY: test test-debug test-debug-ci test-kcsan test-mutants fuzz fuzz-parsers
 .PHONY: check bench bench-gate peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
@@ -252,11 +254,26 @@ demo: all
 test: all lang deb dkms
 	@selftests/vm-run -k $(KVER) $(T)
 
-# Built once, in ten minutes, and kept: see there.
+# The kernels are built once, in ten minutes each, and kept: see there.
+debug-groups := log line record part splice mmap poll topic filter hold mem netlink sync fs fault \
+	torture
+
 test-debug: deps
 	+@release=$$(tools/debug-kernel debug) && \
-		$(MAKE) --no-print-directory KVER=$$release all lang && \
-		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release $(T)
+		$(MAKE) --no-print-directory KVER=$$release all $(if $(T),,lang deb dkms) && \
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G $(T)
+
+test-debug-ci: deps
+	+@release=$$(tools/debug-kernel debug) && \
+		$(MAKE) --no-print-directory KVER=$$release all && \
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G \
+			$(addprefix -g ,$(debug-groups))
+
+test-kcsan: deps
+	+@release=$$(tools/debug-kernel kcsan) && \
+		$(MAKE) --no-print-directory KVER=$$release all && \
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G \
+			$(if $(T),$(T),$(addprefix -g ,$(debug-groups)))
 
 # What it found, and the corpus, are in build/out/fuzz.
 MINUTES ?= 5

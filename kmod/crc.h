@@ -3,6 +3,7 @@
 #define _MQ_CRC_H
 
 #include <linux/crc32c.h>
+#include <linux/fault-inject-usercopy.h>
 #include <linux/types.h>
 #include <linux/uaccess.h>
 #ifdef CONFIG_X86_64
@@ -90,7 +91,7 @@ static __always_inline bool mq_copy_crc_from_user(u8 *to, const u8 __user *from,
 	if (static_cpu_has(X86_FEATURE_XMM4_2)) {
 		u64 c = ~0U;
 
-		if (!user_access_begin(from, len))
+		if (should_fail_usercopy() || !user_access_begin(from, len))
 			return false;
 		for (; len >= 32; len -= 32, from += 32, to += 32) {
 			mq_copy_crc_word(u64, "crc32q %1, %0", to, from, c, fault);

@@ -2,6 +2,7 @@
 #ifndef _MQ_RING_H
 #define _MQ_RING_H
 
+#include <linux/fault-inject-usercopy.h>
 #include <linux/instrumented.h>
 #include <linux/list.h>
 #include <linux/math64.h>
@@ -142,6 +143,8 @@ static inline size_t mq_copy_from_user(void *to, const void __user *from, size_t
 {
 	size_t left;
 
+	if (should_fail_usercopy())
+		return 0;
 	instrument_copy_from_user_before(to, from, len);
 	left = raw_copy_from_user(to, from, len);
 	instrument_copy_from_user_after(to, from, len, left);
