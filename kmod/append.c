@@ -768,7 +768,7 @@ static noinline int append_wait(struct mq_partition *p, struct mq_append *a)
 		/* The policy may have been changed meanwhile. */
 		step = mq_room_refused(p, false);
 		if (!step)
-			step = mq_room_wait(&wait);
+			step = mq_room_wait(p, &wait);
 		if (step)
 			break;
 	}

@@ -92,6 +92,14 @@
 #define inode_just_drop		generic_delete_inode
 #endif
 
+/* --- room.c, watermark.c -------------------------------------------------- */
+
+/* v6.13 908a1d775422: a timer gets its function when it is set up; v6.15 9779489a31d7: only so. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define hrtimer_setup(timer, func, clock, mode)	\
+	(hrtimer_init(timer, clock, mode), (void)((timer)->function = (func)))
+#endif
+
 /* --- dev.c ---------------------------------------------------------------- */
 
 /* v6.12 641bb4394f40: that a read may end beyond 2^63 is the operations' flag, not the file's. */

@@ -186,8 +186,8 @@ int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *a
 bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at);
 int mq_memo_make(struct mq_file *f);
 void mq_memo_drop(struct mq_file *f);
-void mq_memo_fill(struct mq_file *f, const struct mq_log *log,
-		  const struct mq_place *from, u64 to_off);
+u64 mq_memo_fill(struct mq_file *f, const struct mq_log *log,
+		 const struct mq_place *from, u64 hi, u32 len);
 
 /* read.c */
 ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What keeps messages from being overwritten, and waiting until it lets go.
+ * What keeps messages from being overwritten.
  */
 #include <linux/minmax.h>
-#include <linux/poll.h>
-#include <linux/sched/signal.h>
 #include "hold.h"
 
 static bool below_bounds(const struct mq_partition *p, u64 off)
@@ -166,7 +164,7 @@ void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 	while (at > was && likely(!((at ^ was) & MQ_HOLD_OFFSET))) {
 		/* A full barrier: pairs with the one in mq_room_wait_begin(). */
 		if (try_cmpxchg(&h->hold, &was, at)) {
-			mq_room_wake(p);
+			mq_room_made(p, at);
 			return;
 		}
 	}
@@ -223,78 +221,4 @@ void mq_hold_release(struct mq_partition *p, struct mq_holder *h)
 	}
 	mutex_unlock(&p->log.lock);
 	mq_room_wake(p);
-}
-
-/**
- * mq_room_refused() - may this write not wait for room?
- * @p: the partition, which has none
- * @nonblock: the caller must not wait
- *
- * Return: 0 to wait, -EAGAIN, or -ENOBUFS (counted) with overflow=reject.
- */
-int mq_room_refused(struct mq_partition *p, bool nonblock)
-{
-	if (!READ_ONCE(p->topic->paused) &&
-	    READ_ONCE(p->topic->overflow) == MQ_OVERFLOW_REJECT) {
-		atomic64_inc(&p->rejected);
-		return -ENOBUFS;
-	}
-	return nonblock ? -EAGAIN : 0;
-}
-
-/**
- * mq_room_wait_begin() - stand in the queue for room
- * @p: the partition
- * @wait: on the caller's stack, until mq_room_wait_end()
- * @bytes: payload that it wants to append
- *
- * The caller tries again before each mq_room_wait(): a wake-up between the two
- * is remembered.
- */
-void mq_room_wait_begin(struct mq_partition *p, struct mq_room_wait *wait, u64 bytes)
-{
-	init_waitqueue_func_entry(&wait->entry, woken_wake_function);
-	wait->entry.private = current;
-	wait->entry.flags = 0;
-	mq_who_waits(&wait->who, p, false, bytes);
-	atomic_inc(&p->writers_waiting);
-	add_wait_queue(&p->wwait, &wait->entry);
-	/* Queue, barrier, look for room here; room, barrier, queue in mq_room_wake(). */
-	smp_mb();
-	/* Who waits for more than there is room for must read: must_read() in watermark.c. */
-	mq_waiters_tell_all(&p->rwait);
-	mq_waiters_tell_all(&p->topic->rwait);
-}
-
-/**
- * mq_room_wait() - wait until there may be room
- * @wait: from mq_room_wait_begin()
- *
- * Return: 0 to try again, -ERESTARTSYS at a signal.
- */
-int mq_room_wait(struct mq_room_wait *wait)
-{
-	if (signal_pending(current))
-		return -ERESTARTSYS;
-	wait_woken(&wait->entry, TASK_INTERRUPTIBLE | TASK_FREEZABLE, MAX_SCHEDULE_TIMEOUT);
-	return 0;
-}
-
-void mq_room_wait_end(struct mq_partition *p, struct mq_room_wait *wait)
-{
-	remove_wait_queue(&p->wwait, &wait->entry);
-	atomic_dec(&p->writers_waiting);
-	mq_who_goes(&wait->who);
-}
-
-/**
- * mq_room_wake() - there may be room: tell waiting writers
- * @p: the partition; a full barrier stands between what made the room and
- *	this call
- */
-void mq_room_wake(struct mq_partition *p)
-{
-	/* After the caller's barrier. */
-	if (waitqueue_active(&p->wwait))
-		wake_up_interruptible_poll(&p->wwait, EPOLLOUT | EPOLLWRNORM);
 }

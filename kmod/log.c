@@ -137,6 +137,19 @@ bool mq_log_entry(const struct mq_log *log, u64 off, struct mq_entry *entry)
 	return src && mq_log_valid_from(log, off);
 }
 
+/* Where a message begins, by rcu_read_lock(); false if it is no longer there. */
+static bool entry_position(const struct mq_log *log, u64 off, u64 *position)
+{
+	const struct mq_entry *src;
+	size_t len;
+
+	src = mq_ring_ptr(&log->index, off * ENTRY_SIZE, &len);
+	if (!src)
+		return false;
+	*position = READ_ONCE(src->position);
+	return mq_log_valid_from(log, off);
+}
+
 /**
  * mq_log_find_pos() - the message that contains a byte
  * @log: the log
@@ -146,26 +159,78 @@ bool mq_log_entry(const struct mq_log *log, u64 off, struct mq_entry *entry)
  * @off: returned: the message's offset
  *
  * That is the last message that begins at or before @pos: those without
- * payload begin where the next one does.
+ * payload begin where the next one does. It is looked for in strides that double,
+ * for most readers ask for what is near, and then by halves.
  *
  * Return: false if the tail has passed the search.
  */
 bool mq_log_find_pos(const struct mq_log *log, u64 lo, u64 hi, u64 pos, u64 *off)
 {
-	struct mq_entry entry;
+	bool found = false, near = true;
+	u64 stride = 1, position;
 
+	rcu_read_lock();
 	while (hi - lo > 1) {
-		u64 mid = lo + (hi - lo) / 2;
+		u64 mid;
 
-		if (!mq_log_entry(log, mid, &entry))
-			return false;
-		if (entry.position <= pos)
+		near = near && stride < hi - lo;
+		mid = lo + (near ? stride : (hi - lo) / 2);
+		if (!entry_position(log, mid, &position))
+			goto out;
+		if (position <= pos) {
 			lo = mid;
-		else
+			stride *= 2;
+		} else {
 			hi = mid;
+			near = false;
+		}
 	}
 	*off = lo;
-	return mq_log_valid_from(log, lo);
+	found = mq_log_valid_from(log, lo);
+out:
+	rcu_read_unlock();
+	return found;
+}
+
+/**
+ * mq_log_ends() - where messages end
+ * @log: the log
+ * @off: the first
+ * @hi: the offset after the last; @off or more, below or at a head seen in mq_log_bounds()
+ * @pos: what ends are counted from, bytes; at or before the first one's end
+ * @len: the last one wanted ends more than so many bytes behind @pos; below 4 GiB
+ * @end: returned, bytes after @pos
+ * @max: room in @end
+ *
+ * Return: how many were written, fewer than asked for if the tail has passed them.
+ */
+u32 mq_log_ends(const struct mq_log *log, u64 off, u64 hi, u64 pos, u32 len, u32 *end, u32 max)
+{
+	const u64 from = off;
+	u32 n = 0;
+
+	rcu_read_lock();
+	while (off < hi && n < max) {
+		const struct mq_entry *e, *stop;
+		size_t avail;
+
+		e = mq_ring_ptr(&log->index, off * ENTRY_SIZE, &avail);
+		if (!e)
+			break;
+		stop = e + min3(hi - off, (u64)avail / ENTRY_SIZE, (u64)max - n);
+		off += stop - e;
+		for (; e < stop; e++) {
+			u64 at = READ_ONCE(e->position) + READ_ONCE(e->len) - pos;
+
+			/* A message is far shorter than 4 GiB: else it was overrun. */
+			end[n++] = at;
+			if (at > len)
+				goto out;
+		}
+	}
+out:
+	rcu_read_unlock();
+	return mq_log_valid_from(log, from) ? n : 0;
 }
 
 /* First offset in [lo, hi) whose time stamp is not below @time, else hi. */

@@ -5,7 +5,7 @@
 #include <linux/log2.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
-#include "hold.h"
+#include "room.h"
 #include "partition.h"
 #include "topic.h"
 
@@ -58,7 +58,7 @@ struct mq_partition *mq_partition_create(struct mq_topic *topic, unsigned int nu
 	p->number = number;
 	p->durable_off = topic->start_offset;
 	mq_waiters_init(&p->rwait);
-	init_waitqueue_head(&p->wwait);
+	mq_room_init(p);
 	init_waitqueue_head(&p->dwait);
 	INIT_LIST_HEAD(&p->holders);
 	INIT_DELAYED_WORK(&p->reap, reap_work);
@@ -81,6 +81,7 @@ err_free:
 void mq_partition_destroy(struct mq_partition *p)
 {
 	cancel_delayed_work_sync(&p->reap);
+	mq_room_destroy(p);
 	mq_log_destroy(&p->log);
 	free_percpu(p->pcpu);
 	kfree(p);

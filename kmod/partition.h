@@ -4,6 +4,7 @@
 
 #include <linux/percpu.h>
 #include <linux/wait.h>
+#include <linux/hrtimer.h>
 #include <linux/workqueue.h>
 #include "log.h"
 #include "wait.h"
@@ -67,6 +68,8 @@ struct mq_stats {
  * @log: the messages
  * @rwait: readers of this partition's own file (see mq_topic.rwait)
  * @wwait: writers waiting for room or for the end of a pause
+ * @room_pos, @room_off: readers that still hold what is below need not tell them yet; hints
+ * @room_timer: but then they are told by it
  * @dwait: who waits for durability
  * @durable_off: messages below are durable (persistent topics)
  * @holders: struct mq_holder (log's lock)
@@ -82,6 +85,9 @@ struct mq_partition {
 
 	struct mq_waiters rwait;
 	wait_queue_head_t wwait;
+	u64 room_pos;
+	u64 room_off;
+	struct hrtimer room_timer;
 	wait_queue_head_t dwait;
 	u64 durable_off;
 

@@ -254,32 +254,35 @@ void mq_memo_drop(struct mq_file *f)
 
 /**
  * mq_memo_fill() - remember where the messages of a sendfile end
- * @f: the file; its memo_lock is held
+ * @f: the file
  * @log: the log
  * @from: where the sendfile begins
- * @to_off: offset of the last message it takes bytes of
+ * @hi: the head's offset
+ * @len: bytes that it takes
  *
- * Of a message overrun meanwhile the end is not needed: the place is lost, and
+ * Of messages overrun meanwhile the ends are not needed: the place is lost, and
  * the count of what was lost begins before it.
+ *
+ * Return: an offset near that of the byte behind, and not above it.
  */
-void mq_memo_fill(struct mq_file *f, const struct mq_log *log,
-		  const struct mq_place *from, u64 to_off)
+u64 mq_memo_fill(struct mq_file *f, const struct mq_log *log,
+		 const struct mq_place *from, u64 hi, u32 len)
 {
-	struct mq_memo *memo = f->memo;
-	struct mq_entry e;
-	u64 off;
+	struct mq_memo *memo;
+	u64 near = from->off;
 
-	/* Dropped by another thread that uses the file. */
-	if (!memo)
-		return;
-	memo->start = *from;
-	memo->count = 0;
-	for (off = from->off; off <= to_off && memo->count < MQ_MEMO_MESSAGES; off++) {
-		/* One splice takes far less than 4 GiB: the messages behind are not needed. */
-		if (!mq_log_entry(log, off, &e) || e.position + e.len - from->pos > U32_MAX)
-			break;
-		memo->end[memo->count++] = e.position + e.len - from->pos;
+	mutex_lock(&f->memo_lock);
+	/* Another thread that uses the file may have dropped it. */
+	memo = f->memo;
+	if (memo) {
+		memo->start = *from;
+		memo->count = mq_log_ends(log, from->off, hi, from->pos, len,
+					  memo->end, MQ_MEMO_MESSAGES);
+		if (memo->count)
+			near += memo->count - 1;
 	}
+	mutex_unlock(&f->memo_lock);
+	return near;
 }
 
 /**

@@ -127,7 +127,7 @@ int mq_span_append(struct mq_topic *topic, struct mq_span_part *parts, unsigned 
 				waits = parts[which].part;
 				mq_room_wait_begin(waits, &wait, parts[which].a.bytes);
 			} else {
-				step = mq_room_wait(&wait);
+				step = mq_room_wait(waits, &wait);
 			}
 		} else {
 			break;

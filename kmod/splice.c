@@ -130,7 +130,7 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 			   bool memo)
 {
 	const struct mq_log *log = &c->part->log;
-	struct splice_pages sp = { .nr = 0 };
+	struct splice_pages sp;
 	struct splice_pipe_desc spd = {
 		.pages = sp.pages,
 		.partial = sp.partial,
@@ -144,6 +144,8 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 	ssize_t ret = 0;
 	u64 end, off;
 
+	sp.nr = 0;	/* half a KiB: the rest is written as far as it is used */
+	sp.len = 0;
 	mq_log_bounds(log, &b);
 	if (at->pos < b.tail_pos)
 		return -ENOBUFS;
@@ -172,15 +174,11 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 		return ret;
 
 	next = *at;
-	if (memo) {
-		mutex_lock(&f->memo_lock);
-		mq_memo_fill(f, log, at, min(at->off + MQ_MEMO_MESSAGES, b.head_off) - 1);
-		mutex_unlock(&f->memo_lock);
-	}
+	off = memo ? mq_memo_fill(f, log, at, b.head_off, sp.len) : at->off;
 	if (at->pos + sp.len == b.head_pos) {
 		next.off = b.head_off;
 		next.empties = b.head_empty;
-	} else if (!mq_log_find_pos(log, at->off, b.head_off, at->pos + sp.len, &off) ||
+	} else if (!mq_log_find_pos(log, off, b.head_off, at->pos + sp.len, &off) ||
 		   !mq_place_advance(log, &next, off, at->pos + sp.len)) {
 		goto overrun;
 	}

@@ -151,7 +151,7 @@ ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
 						   min_t(u64, len, f->topic->max_message_bytes));
 				waiting = true;
 			} else {
-				ret = mq_room_wait(&wait);
+				ret = mq_room_wait(p, &wait);
 			}
 		} else {
 			break;

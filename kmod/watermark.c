@@ -284,8 +284,7 @@ static struct mq_level *level_make(struct mq_file *f)
 	mq_waiters_init(&l->waiters);
 	init_waitqueue_func_entry(&l->entry, level_told);
 	spin_lock_init(&l->lock);
-	hrtimer_init(&l->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	l->timer.function = level_late;
+	hrtimer_setup(&l->timer, level_late, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	return l;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Who holds on a hold=readers topic, from when, until when. */
 #define _GNU_SOURCE
+#include <sys/resource.h>
 #include "mqtest.h"
 
 #define FULL	4
@@ -244,4 +245,64 @@ TEST(holder_idle_end, "a reader that waits at the end holds nothing but gets eve
 	expect(child_ok(pid, SOON));
 	expect_eq(wrong, 0);
 	expect_eq(file_stat(rd).lost_messages, 0);
+}
+
+TEST(holder_room_late, "a reader that stops after one message has made room for one: told soon")
+{
+	const char *t = topic_new(.ring_bytes = 65536, .hold = MQ_HOLD_READERS,
+				  .set = MQT(OVERFLOW));
+	int fd = writer(t), wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
+	int rec = topic_open(t, "+format=record", O_RDONLY);
+	struct async a;
+	char got[2048];
+
+	expect_eq(room(fd), 64);
+	for (int i = 0; i < 3; i++) {
+		async_write(&a, wr, kib, sizeof(kib));
+		expect_waits(&a);
+		need_ret(read(rd, got, 1024), 1024);
+		/* The other holds it yet, and counts in messages. */
+		expect_waits(&a);
+		need(read(rec, got, 1024 + 512) > 1024);
+		need(async_end(&a, SOON));
+		expect_eq(a.ret, 1024);
+		expect_eq(room(fd), 0);
+	}
+}
+
+TEST(holder_room_batches, "a writer waits once for much room, not once a message")
+{
+	const long messages = 20000;
+	const char *t = topic_new(.ring_bytes = 1 << 20, .ring_messages = 16384,
+				  .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
+	int fd = writer(t), rd = topic_open(t, "", O_RDONLY);
+	long full, *waits = shared_alloc(sizeof(*waits));
+	char got[100];
+	pid_t pid;
+
+	for (full = 0; write(fd, kib, 100) == 100; full++)
+		;
+	pid = fork();
+	if (!pid) {
+		int wr = topic_open(t, "", O_WRONLY);
+		struct rusage was, is;
+
+		getrusage(RUSAGE_SELF, &was);
+		for (long i = 0; i < messages; i++)
+			if (write(wr, kib, 100) != 100)
+				_exit(1);
+		getrusage(RUSAGE_SELF, &is);
+		*waits = is.ru_nvcsw - was.ru_nvcsw;
+		_exit(0);
+	}
+	for (long i = 0; i < full + messages; i++) {
+		need_ret(read(rd, got, sizeof(got)), 100);
+		/* Slower than the writer. */
+		for (int k = 0; k < 10; k++)
+			getppid();
+	}
+	expect(child_ok(pid, SOON));
+	note("%ld waits of the writer for %ld messages", *waits, messages);
+	expect(*waits > 0);
+	expect(*waits <= messages / 50);
 }

@@ -17,15 +17,17 @@ unpacked nginx
 nginx=$lib_unpacked/usr/sbin/nginx
 unpacked syslog-ng-core
 syslog_ng=$lib_unpacked
+unpacked rsyslog-improg
+export RSYSLOG_MODDIR="$lib_unpacked"
 unpacked rsyslog
-export RSYSLOG_MODDIR="$lib_unpacked/usr/lib/x86_64-linux-gnu/rsyslog"
+RSYSLOG_MODDIR="$lib_unpacked/usr/lib/x86_64-linux-gnu/rsyslog:$RSYSLOG_MODDIR"
 rsyslogd=$lib_unpacked/usr/sbin/rsyslogd
 tmp
 chmod 755 "$lib_tmp"
 for name in orders app web errors blocks; do
 	note_topic $name
 done
-rm -rf /etc/mq /var/log/mq /var/log/central.log /var/log/web.log
+rm -rf /etc/mq /var/log/mq /var/log/central.log /var/log/prog.log /var/log/web.log
 
 # block FILE: what the README says should stand in that file
 block() {
@@ -84,6 +86,7 @@ start() {
 			echo 'module(load="imuxsock" sysSock.use="off")'
 			echo 'input(type="imuxsock" socket="/run/app.sock" createPath="on")'
 			block /etc/rsyslog.d/mq.conf
+			block /etc/rsyslog.d/mq-prog.conf
 			block /etc/rsyslog.d/mq-in.conf
 		} >"$lib_tmp/rsyslog.conf"
 		[ -S /run/central.sock ] ||

@@ -1,15 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# rsyslog writes a topic (omfile) and is fed from one (imptcp), every line once, in order.
-# Debian 12's rsyslog has no improg, and its imfile never opens what is no regular file.
+# rsyslog writes a topic (omfile) and is fed from one (improg, imptcp), every line once, in
+# order. Its imfile never opens what is no regular file.
 # NEEDS: socat logger
 # TIMEOUT: 180
 # shellcheck disable=SC2154,SC2016,SC2317 # mk_topic sets; rsyslog expands; called by name
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+unpacked rsyslog-improg
+export RSYSLOG_MODDIR="$lib_unpacked"
 unpacked rsyslog
-export RSYSLOG_MODDIR="$lib_unpacked/usr/lib/x86_64-linux-gnu/rsyslog"
+RSYSLOG_MODDIR="$lib_unpacked/usr/lib/x86_64-linux-gnu/rsyslog:$RSYSLOG_MODDIR"
 rsyslogd=$lib_unpacked/usr/sbin/rsyslogd
 tmp
 cd "$lib_tmp" || exit 1
@@ -80,6 +82,27 @@ cat later >"$MQ/$t"
 all() { [ "$(wc -l <got)" -ge "$(wc -l <want)" ]; }
 check "socat feeds a topic to imptcp" wait_for 30 all
 stop imptcp
-check "rsyslog has each line once, in order" cmp got want
+check "imptcp: rsyslog has each line once, in order" cmp got want
+
+# improg runs the reader itself: from the oldest line on, following what is written later,
+# and ends it together with rsyslogd.
+cat >prog.conf <<END
+module(load="imuxsock" sysSock.use="off")
+input(type="imuxsock" socket="$lib_tmp/sock" createPath="on")
+module(load="improg")
+input(type="improg" tag="app" confirmMessages="off" signalOnClose="on"
+      binary="/bin/cat $MQ/$t" ruleset="topic")
+template(name="line" type="string" string="%rawmsg%\n")
+ruleset(name="topic") { action(type="omfile" file="$lib_tmp/got" template="line") }
+END
+rm -f got
+start prog.conf
+check "improg gets what the topic holds" wait_for 60 all
+is "$(mqctl readers "$t" | grep -cw cat)" 1 "improg's cat is the topic's reader"
+seq -f 'line %05g, with rsyslog waiting' 1 500 | tee -a want >"$MQ/$t"
+check "and what is written while it waits" wait_for 60 all
+stop improg
+check "improg: rsyslog has each line once, in order" cmp got want
+is "$(mqctl readers "$t" | grep -cw cat)" 0 "improg's reader ended with it"
 
 finish

@@ -388,22 +388,23 @@ $ mqctl topic del far msgs lines
 END
 
 note "monitor"
+# A process's second socket has a port of its own above its pid (libnl).
 # shellcheck disable=SC2317
 joined() {
-	awk -v pid="$1" '$2 == 16 && $3 == pid && $4 != "00000000" { found = 1 }
+	awk -v pid="$1" '$2 == 16 && $3 % 4194304 == pid && $4 != "00000000" { found = 1 }
 		END { exit !found }' /proc/net/netlink
 }
 # Its socket has dropped something.
 # shellcheck disable=SC2317
 dropped() {
-	awk -v pid="$1" '$2 == 16 && $3 == pid && $9 > 0 { found = 1 }
+	awk -v pid="$1" '$2 == 16 && $3 % 4194304 == pid && $9 > 0 { found = 1 }
 		END { exit !found }' /proc/net/netlink
 }
 background mqctl monitor --json --count 5 >"$lib_tmp/json"
 json_pid=$!
 background mqctl monitor seen >"$lib_tmp/text"
 text_pid=$!
-wait_for 60 joined $json_pid
+check "both listen" wait_for 60 joined $json_pid
 wait_for 60 joined $text_pid
 mqctl topic add seen --ring-bytes 4K --ring-messages 64 --mode 0640
 mqctl topic set seen --paused
@@ -437,7 +438,7 @@ rmem_max=$(cat /proc/sys/net/core/rmem_max)
 echo 4096 >/proc/sys/net/core/rmem_max
 background mqctl monitor --json >"$lib_tmp/json" 2>"$lib_tmp/stderr"
 json_pid=$!
-wait_for 60 joined $json_pid
+check "a third listens" wait_for 60 joined $json_pid
 echo "$rmem_max" >/proc/sys/net/core/rmem_max
 mqctl topic add seen
 kill -STOP $json_pid

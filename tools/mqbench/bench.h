@@ -67,7 +67,7 @@ struct peer {
 	void (*close)(struct bench *b);
 };
 
-extern const struct peer peer_topic, peer_topic_mmap, peer_topic_plain, peer_topic_line;
+extern const struct peer peer_topic, peer_topic_mmap, peer_topic_watermark, peer_topic_plain, peer_topic_line;
 extern const struct peer peer_topic_uring, peer_topic_splice;
 extern const struct peer peer_pipe;
 extern const struct peer peer_unix_stream, peer_unix_dgram, peer_unix_seqpacket, peer_mqueue;

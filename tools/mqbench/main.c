@@ -28,7 +28,7 @@
 #include "bench.h"
 
 static const struct peer *const peers[] = {
-	&peer_topic, &peer_topic_mmap, &peer_topic_plain, &peer_topic_line,
+	&peer_topic, &peer_topic_mmap, &peer_topic_watermark, &peer_topic_plain, &peer_topic_line,
 	&peer_topic_uring, &peer_topic_splice, &peer_pipe, &peer_unix_stream,
 	&peer_unix_dgram, &peer_unix_seqpacket, &peer_mqueue, &peer_null, &peer_getppid,
 	&peer_zeromq, &peer_redis, &peer_nats, &peer_jetstream, &peer_rabbitmq,

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,6 +165,22 @@ static void topic_mmap_open(struct bench *b)
 	topic_new(b, false, READ_MMAP);
 }
 
+/* Woken for 2,000 messages, or a tenth of a second after the first. */
+static void topic_watermark_open(struct bench *b)
+{
+	struct topic_peer *t = topic_new(b, false, READ_RECORD);
+	struct mq_watermark mark = {
+		.size = sizeof(mark), .messages = 2000, .delay = 100 * 1000 * 1000,
+	};
+
+	if (ioctl(t->reader.fd, MQ_IOC_WATERMARK, &mark))
+		err(1, "%s: MQ_IOC_WATERMARK", t->name);
+	/* A read that leaves some behind waits for the watermark again. */
+	t->reader.size = mark.messages * (b->size + sizeof(struct mq_entry));
+	free(t->reader.buf);
+	t->reader.buf = must_alloc(t->reader.size);
+}
+
 static void topic_plain_open(struct bench *b)
 {
 	topic_new(b, false, READ_PLAIN);
@@ -188,6 +205,8 @@ static void topic_line_open(struct bench *b)
 
 TOPIC(topic, "topic", "a topic: one write(2) a message, or a batch by a record write; record reads");
 TOPIC(topic_mmap, "topic-mmap", "the same, read by mmap");
+TOPIC(topic_watermark, "topic-watermark",
+      "the same as topic, its reader woken for 2,000 messages or after 100 ms");
 TOPIC(topic_plain, "topic-plain", "the same, but one read(2) a message");
 TOPIC(topic_line, "topic-line",
       "a topic of lines: one write(2) a line or a batch of lines; large plain reads");

@@ -454,7 +454,8 @@ struct mq_filter_head {
  * cannot grow is not waited for: a deleted topic, until=end, an overrun, writers that
  * wait for room, the rest of a message. With O_NONBLOCK a read gives what is there;
  * with RWF_NOWAIT only (and in io_uring) it is EAGAIN below the watermark. All zero,
- * as after open: any message is enough. A watermark is the open file's.
+ * as after open: any message is enough. A watermark is the open file's. A read that
+ * leaves some behind waits anew: give it a buffer for as much as the watermark says.
  *
  * EINVAL beyond the limits, EBADF if the file is not open for reading.
  */
