@@ -67,7 +67,8 @@ module: $(MODULE_DIR)/mq.ko
 
 # Kbuild writes beside the sources: one folder of links for each kernel keeps
 # the kernels' objects, and the source folder, apart.
-$(MODULE_DIR)/mq.ko: $(module-src) | deps
+# A kernel of the same release can be built anew (tools/debug-kernel).
+$(MODULE_DIR)/mq.ko: $(module-src) $(wildcard $(KSRC)/Module.symvers) | deps
 	@test -d $(KSRC) || { \
 		echo "make: no headers of kernel $(KVER) ($(KSRC)): install linux-headers-$(KVER)" >&2; exit 1; }
 	@printf '%s\n' 6.1 $(KVER) | sort -VC || { \

@@ -122,6 +122,9 @@ static struct bpf_prog *get_classic(const struct mq_filter *arg)
 	if (!arg->len || arg->len > BPF_MAXINSNS || arg->prog_fd)
 		return ERR_PTR(-EINVAL);
 	err = bpf_prog_create_from_user(&prog, &fprog, check_classic, false);
+	/* The compiler's only reason is memory, and that is no errno of user space's. */
+	if (err == -ENOTSUPP)
+		err = -ENOMEM;
 	return err ? ERR_PTR(err) : prog;
 }
 

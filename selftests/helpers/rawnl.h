@@ -21,16 +21,16 @@ static struct {
 	bool answered;
 } rawnl;
 
+static struct nl_sock *rawnl_sock;
+
 /* Of its own: libnl expects the answers on nl_socket(). */
 static inline struct nl_sock *rawnl_socket(void)
 {
-	static struct nl_sock *sock;
-
-	if (!sock) {
-		sock = nl_socket_alloc();
-		need(sock && !genl_connect(sock));
+	if (!rawnl_sock) {
+		rawnl_sock = nl_socket_alloc();
+		need(rawnl_sock && !genl_connect(rawnl_sock));
 	}
-	return sock;
+	return rawnl_sock;
 }
 
 static inline void rawnl_begin(struct nl_msg *msg)
@@ -76,6 +76,11 @@ static inline void rawnl_end(void)
 {
 	while (rawnl_take() > 0 || errno == ENOBUFS || errno == ENOMEM)
 		;
+	/* A dump that had no memory to go on never does, and the socket takes no other one. */
+	if (!rawnl.answered) {
+		nl_socket_free(rawnl_sock);
+		rawnl_sock = NULL;
+	}
 	nlmsg_free(rawnl.msg);
 }
 
