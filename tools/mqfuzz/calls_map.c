@@ -14,14 +14,21 @@
 #define PAGE		4096ULL
 #define PAGES_MAX	(1ULL << 21)
 
-/* Maps are numbers to two threads at once: who touches one may find it gone. */
+/*
+ * Each slot has addresses of its own, where nothing else is ever put: what the
+ * threads do to it at once, or too late, does it to no other memory.
+ */
+#define SLOT_AT(n)	((uint8_t *)(0x10000000000ULL + (n) % MAPS * 0x1000000000ULL))
+#define SLOT_LEN	0x1000000000ULL
+#define MOVED		0x800000000ULL	/* from there: where mremap() puts it */
+
+/* Who touches one may find it gone. */
 #define MAY_FAULT(t)	(sigsetjmp((t)->fault, 1) ? ((t)->may_fault = 0, true) : \
 			 ((t)->may_fault = 1, false))
 
 long do_mmap(struct thread *t, const struct call *c)
 {
-	int flags = c->arg[3] & (MAP_PRIVATE | MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE | MAP_SYNC |
-				 MAP_32BIT);
+	int flags = c->arg[3] & (MAP_PRIVATE | MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE | MAP_SYNC);
 	size_t len = c->arg[1] % PAGES_MAX * PAGE;
 	struct map *m = &maps[c->arg[5] % MAPS];
 	uint8_t *at;
@@ -29,11 +36,10 @@ long do_mmap(struct thread *t, const struct call *c)
 	(void)t;
 	if (!(flags & MAP_PRIVATE))
 		flags |= flags & MAP_SYNC ? MAP_SHARED_VALIDATE : MAP_SHARED;
-	at = mmap(NULL, len, c->arg[2] & 7, flags, slot_fd(c->arg[0]), c->arg[4] * PAGE);
+	at = mmap(SLOT_AT(c->arg[5]), len, c->arg[2] & 7, flags | MAP_FIXED, slot_fd(c->arg[0]),
+		  c->arg[4] * PAGE);
 	if (at == MAP_FAILED)
 		return -1;
-	if (m->at)
-		munmap(m->at, m->len);
 	m->len = len;
 	m->at = at;
 	return 0;
@@ -60,7 +66,11 @@ long do_mremap(struct thread *t, const struct call *c)
 	(void)t;
 	if (!m->at)
 		return -1;
-	at = mremap(m->at, m->len, len, c->arg[2] & (MREMAP_MAYMOVE | 4));
+	if (c->arg[2] & MREMAP_MAYMOVE)
+		at = mremap(m->at, m->len, len, (c->arg[2] & 4) | MREMAP_MAYMOVE | MREMAP_FIXED,
+			    SLOT_AT(c->arg[0]) + MOVED);
+	else
+		at = mremap(m->at, m->len, len, 0);
 	if (at == MAP_FAILED)
 		return -1;
 	m->at = at;
@@ -148,7 +158,7 @@ void maps_clean(void)
 {
 	for (unsigned int i = 0; i < MAPS; i++) {
 		if (maps[i].at)
-			munmap(maps[i].at, maps[i].len);
+			munmap(SLOT_AT(i), SLOT_LEN);
 		maps[i].at = NULL;
 	}
 }
