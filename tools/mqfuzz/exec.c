@@ -257,6 +257,26 @@ static void fail_set(struct thread *t, unsigned int nth)
 	}
 }
 
+/* No signal meanwhile: the kernel kills whom it cannot give one, and copying could fail. */
+static long run_failing(struct thread *t, const struct call *c)
+{
+	sigset_t all, before;
+	long ret;
+	int error;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	fail_set(t, c->fail);
+	ret = grammar[c->kind].run(t, c);
+	error = errno;
+	fail_set(t, 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return ret;
+}
+
 static void make(struct thread *t, const struct call *c)
 {
 	const struct calldef *def = &grammar[c->kind];
@@ -265,13 +285,7 @@ static void make(struct thread *t, const struct call *c)
 	for (unsigned int i = 0; i < c->repeat; i++) {
 		t->progress++;
 		errno = 0;
-		if (c->fail && t->fail_fd >= 0) {
-			fail_set(t, c->fail);
-			ret = def->run(t, c);
-			fail_set(t, 0);
-		} else {
-			ret = def->run(t, c);
-		}
+		ret = c->fail && t->fail_fd >= 0 ? run_failing(t, c) : def->run(t, c);
 		/* What a kernel keeps to itself: ERESTARTSYS and its kin. */
 		if (ret < 0 && errno > 133)
 			finding("%s: error %d", def->name, errno);
