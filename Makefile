@@ -4,6 +4,7 @@
 # make deps       install what is missing (Debian 12; the others call it)
 # make deps-lang  the same, and the languages of selftests/lang
 # make deps-bench the same, and the benchmark's peers
+# make deps-fuzz  the same, and the compiler of fuzz-parsers
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
 # make test-dkms      DKMS with its build in the VM (minutes: the compiler is emulated)
@@ -11,6 +12,8 @@
 # make test-debug-ci  those of them that are about the kernel's side
 # make test-kcsan     the same on a kernel that watches for data races          T="NAME..."
 # make test-mutants   do the tests notice a broken module?    M="NAME..." only those
+# make fuzz       random programs of calls on topics, on that kernel   MINUTES=5
+# make fuzz-parsers   random input for each parser of the tools       SECONDS=60
 # make bench      what a message costs beside its peers, and the goals   PEERS=all or NAME,...
 #                 B="OPTION..." only that, as mqbench's options
 # make bench-gate the same costs as in the baseline?  UPDATE=1 writes it
@@ -38,14 +41,14 @@ Q = $(if $(V),,@)
 
 all:
 
-.PHONY: all module tools tests lang deps deps-lang deps-bench demo shell
-.PHONY: test test-dkms test-debug test-debug-ci test-kcsan test-mutants
+.PHONY: all module tools tests lang deps deps-lang deps-bench deps-fuzz demo shell
+.PHONY: test test-dkms test-debug test-debug-ci test-kcsan test-mutants fuzz fuzz-parsers
 .PHONY: check bench bench-gate bench-cross peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
 
 # On a fresh machine no kernel is there to choose from before `make deps`.
-ifeq ($(filter clean deps deps-lang deps-bench,$(MAKECMDGOALS)),)
+ifeq ($(filter clean deps deps-lang deps-bench deps-fuzz,$(MAKECMDGOALS)),)
 ifeq ($(shell tools/kver $(KVER) 2>/dev/null),)
 $(shell tools/deps >&2)
 endif
@@ -211,8 +214,30 @@ build/lang/Example.class: selftests/lang/Example.java Makefile | deps-lang
 	@echo "  JAVAC   $@"
 	$(Q)javac -Xlint:all -Werror -d $(@D) $<
 
+# Parsers with libFuzzer in front: selftests/parsers/NAME.c is build/parsers/NAME.
+parsers := $(patsubst selftests/parsers/%.c,build/parsers/%,$(wildcard selftests/parsers/*.c))
+parser-objs := $(patsubst %.c,build/parsers/obj/%.o,$(filter-out %/main.c,$(wildcard tools/mqctl/*.c)))
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+build/parsers/obj/%.o: %.c Makefile | deps-fuzz
+	@mkdir -p $(@D)
+	@echo "  CLANG   $@"
+	$(Q)clang -std=gnu11 -O1 -g -Wall -Wextra -Werror $(sanitize) -fsanitize=fuzzer-no-link \
+		-DMQ_VERSION='"$(mq-version)"' $(nl-cflags) -Iuapi $(includes) $(obj-out) -c $< $(put)
+
+build/parsers/obj/%.o: includes = -Itools/mqctl
+build/parsers/obj/kmod/%.o build/parsers/obj/selftests/parsers/name.o: \
+	includes = -Iselftests/shim -iquote kmod
+
+build/parsers/name: build/parsers/obj/kmod/name.o
+build/parsers/options: libs += -Wl,--wrap=exit
+$(parsers): build/parsers/%: build/parsers/obj/selftests/parsers/%.o $(parser-objs)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)clang $(sanitize) -fsanitize=fuzzer -o $@.$$$$ $^ $(libs) $(put)
+
 .SECONDARY:
--include $(shell find build/obj -name '*.d' 2>/dev/null)
+-include $(shell find build/obj build/parsers/obj -name '*.d' 2>/dev/null)
 
 # --- what to do with it ---------------------------------------------------
 
@@ -221,6 +246,9 @@ deps:
 
 deps-lang: deps
 	@tools/deps lang
+
+deps-fuzz: deps
+	@tools/deps fuzz
 
 deps-bench: deps
 	@tools/deps $(if $(filter $(optional-peers),$(peers)),bench-all,bench)
@@ -255,6 +283,18 @@ test-kcsan: deps
 		$(MAKE) --no-print-directory KVER=$$release all && \
 		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G \
 			$(if $(T),$(T),$(addprefix -g ,$(debug-groups)))
+
+# What it found, and the corpus, are in build/out/fuzz.
+MINUTES ?= 5
+fuzz: deps
+	+@release=$$(tools/debug-kernel debug) && \
+		$(MAKE) --no-print-directory KVER=$$release all && \
+		tools/vm -k $$release -m 4G -t $$(($(MINUTES) + 15))m -o build/out/fuzz -- \
+			mqfuzz -t $(MINUTES) $(if $(SEED),-s $(SEED)) selftests/corpus
+
+SECONDS ?= 60
+fuzz-parsers: $(parsers)
+	@selftests/parsers/run $(SECONDS)
 
 test-mutants: all
 	@tools/mutants/run -k $(KVER) $(M)

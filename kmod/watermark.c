@@ -15,6 +15,7 @@
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
+#include <linux/lockdep.h>
 #include <linux/slab.h>
 #include "file.h"
 #include "watermark.h"
@@ -22,7 +23,8 @@
 /**
  * struct mq_level - a file's watermark
  * @file: the file; owns this
- * @waiters: who waits for it; always told
+ * @waiters: who waits for it; always told. Its queue's lock is inside of that of the
+ *	queue in which @entry stands
  * @entry: in mq_file_rwait()'s queue
  * @timer: since the first unread message; sets @late
  * @lock: protects what follows. Inside of a queue's lock; hardirq-safe
@@ -276,12 +278,15 @@ bool mq_watermark_below(struct mq_file *f)
 
 static struct mq_level *level_make(struct mq_file *f)
 {
+	static struct lock_class_key inner;
 	struct mq_level *l = kzalloc(sizeof(*l), GFP_KERNEL_ACCOUNT);
 
 	if (!l)
 		return NULL;
 	l->file = f;
 	mq_waiters_init(&l->waiters);
+	/* level_told() takes it with a partition's or a topic's held. */
+	lockdep_set_class(&l->waiters.queue.lock, &inner);
 	init_waitqueue_func_entry(&l->entry, level_told);
 	spin_lock_init(&l->lock);
 	hrtimer_setup(&l->timer, level_late, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
