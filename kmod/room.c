@@ -45,7 +45,7 @@ void mq_room_wait_begin(struct mq_partition *p, struct mq_room_wait *wait, u64 b
 	mq_who_waits(&wait->who, p, false, bytes);
 	atomic_inc(&p->writers_waiting);
 	add_wait_queue(&p->wwait, &wait->entry);
-	/* Queue, barrier, look for room here; room, barrier, queue in mq_room_wake() and _made(). */
+	/* Queue, barrier, look for room here; room, barrier, queue in mq_room_wake(), _made(). */
 	smp_mb();
 	/* Who waits for more than there is room for must read: must_read() in watermark.c. */
 	mq_waiters_tell_all(&p->rwait);

@@ -119,9 +119,12 @@ static uint8_t *data_area(int fd)
 	uint8_t *at = mmap(NULL, DATA_SIZE + (1 << 20), PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (at == MAP_FAILED ||
-	    mmap(at, DATA_SIZE, PROT_READ | PROT_WRITE,
-		 MAP_FIXED | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED), fd, 0) != at) {
+	int how = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	void *data = MAP_FAILED;
+
+	if (at != MAP_FAILED)
+		data = mmap(at, DATA_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | how, fd, 0);
+	if (data == MAP_FAILED) {
 		perror("mqfuzz: mmap");
 		exit(1);
 	}

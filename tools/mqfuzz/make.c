@@ -137,7 +137,7 @@ static void slots_at(const struct prog *p, unsigned int call, uint16_t *held)
 
 static uint64_t pick_slot(const uint16_t *held, uint16_t want)
 {
-	uint8_t fits[SLOTS];
+	uint8_t fits[SLOTS] = { 0 };
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < SLOTS; i++) {
