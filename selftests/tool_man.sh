@@ -56,7 +56,7 @@ is "$(sed -n 's/.*part_is(key, "\([a-z]*\)").*/\1=/p' kmod/name.c | sort -u | la
 	"and every option of a name"
 # Not those that never leave the kernel, or belong to netlink and xattrs.
 is "$(grep -ohE -- '-E[A-Z0-9]+\b' kmod/*.c | tr -d - | sort -u |
-	grep -vxE 'ECHILD|ENODATA|ERESTARTSYS|EEXIST|ENOSPC|ERANGE|EOPNOTSUPP|ENOTDIR' |
+	grep -vxE 'ECHILD|ENODATA|ENOTSUPP|ERESTARTSYS|EEXIST|ENOSPC|ERANGE|EOPNOTSUPP|ENOTDIR' |
 	lacking mq.4)" "" "and every error"
 is "$(for call in write writev read readv pread pwrite lseek splice sendfile poll epoll mmap \
 	fsync fdatasync fstat; do echo "$call("; done | lacking mq.4)" "" "and every call"
