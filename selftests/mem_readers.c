@@ -4,6 +4,7 @@
  * kernel's slab and per-CPU memory with 1,000 readers that have read something,
  * against 1,000 opens of /dev/null.
  *
+ * KERNEL: as-shipped
  * TIMEOUT: 200
  */
 #include "helpers/splice.h"
