@@ -11,6 +11,8 @@
 # make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)  T="NAME..."
 # make test-debug-ci  those of them that are about the kernel's side
 # make test-kcsan     the same on a kernel that watches for data races          T="NAME..."
+# make test-matrix    the log's tests with 1, 2, 4 CPUs and each way to preempt, on 6.1 and 6.12
+# make coverage       lines and branches of the module that test-debug ran, the last time
 # make test-mutants   do the tests notice a broken module?    M="NAME..." only those
 # make fuzz       random programs of calls on topics, on that kernel   MINUTES=5
 # make fuzz-parsers   random input for each parser of the tools       SECONDS=60
@@ -42,7 +44,7 @@ Q = $(if $(V),,@)
 all:
 
 .PHONY: all module tools tests lang deps deps-lang deps-bench deps-fuzz demo shell
-.PHONY: test test-dkms test-debug test-debug-ci test-kcsan test-mutants fuzz fuzz-parsers
+.PHONY: test test-dkms test-debug test-debug-ci test-kcsan test-matrix test-mutants coverage fuzz fuzz-parsers
 .PHONY: check bench bench-gate bench-cross peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
@@ -63,7 +65,8 @@ KSRC ?= /lib/modules/$(KVER)/build
 kmake = $(if $(wildcard /lib/modules/$(KVER)/.mq-sid),tools/sid-kernel make,$(MAKE))
 
 MODULE_DIR := build/$(KVER)
-KARGS :=
+# The debug kernel counts what runs of the module (make coverage).
+KARGS := $(if $(findstring -mq-debug,$(KVER)),GCOV_PROFILE=y)
 kmod-src := $(wildcard kmod/*.c kmod/*.h)
 module-src := Kbuild $(kmod-src) $(wildcard uapi/mq/*.h)
 
@@ -270,7 +273,8 @@ debug-groups := log line record part splice mmap poll topic filter hold mem netl
 test-debug: deps
 	+@release=$$(tools/debug-kernel debug) && \
 		$(MAKE) --no-print-directory KVER=$$release all $(if $(T),,lang deb dkms) && \
-		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G $(T)
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} MQ_VM_LIMIT=$${MQ_VM_LIMIT:-3h} \
+			selftests/vm-run -k $$release -m 3G $(T)
 
 test-debug-ci: deps
 	+@release=$$(tools/debug-kernel debug) && \
@@ -283,6 +287,16 @@ test-kcsan: deps
 		$(MAKE) --no-print-directory KVER=$$release all && \
 		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G \
 			$(if $(T),$(T),$(addprefix -g ,$(debug-groups)))
+
+test-matrix: deps
+	+@for version in 6.1 6.12; do \
+		$(MAKE) --no-print-directory KVER=$$version all || exit 1; \
+	done
+	@selftests/matrix $(T)
+
+# Of the last test-debug, whatever it ran.
+coverage: deps
+	@release=$$(tools/debug-kernel debug) && tools/coverage $$release $(C)
 
 # What it found, and the corpus, are in build/out/fuzz.
 MINUTES ?= 5

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Unload and load the module 20 times, while processes open, write, read and close.
+# Unload and load the module $MQ_RELOADS times (default 20), while processes open, write,
+# read and close.
 # TIMEOUT: 400
 # shellcheck disable=SC2154 # lib.sh sets it
 # shellcheck source=selftests/lib.sh
@@ -8,7 +9,7 @@
 
 helpers=$KSELFTEST_DIR/../build/selftests/helpers
 module=$KSELFTEST_DIR/../build/$(uname -r)/mq.ko
-times=20
+times=${MQ_RELOADS:-20}
 tmp
 here=$lib_tmp
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Who waits in a topic does not keep the machine from sleeping: all processes are frozen,
 # as for a suspend, and go on where they were.
+# KERNEL: suspend
 # TIMEOUT: 180
 # shellcheck disable=SC2154,SC2317 # mk_topic sets them; called by name
 # shellcheck source=selftests/lib.sh

@@ -2,7 +2,8 @@
 /* TIMEOUT: 300 */
 /* NEEDS: cpus=2 */
 /*
- * Everything at once, for $MQ_TORTURE seconds (default 20; hours by hand): producers by every
+ * Everything at once, for $MQ_TORTURE seconds (default 20; hours by hand), in rounds between
+ * which the module is unloaded and loaded again: producers by every
  * interface, readers by every interface, producers and readers killed and stopped, signals,
  * files passed on, changes, topics that come and go, a CPU that goes and comes, memory
  * pressure; on a topic that holds for its readers and on one that loses.
@@ -13,6 +14,7 @@
  * loses, seen + lost is what was appended, exactly.
  */
 #include "helpers/map.h"
+#include "helpers/module.h"
 #include "helpers/splice.h"
 
 #include <sys/resource.h>
@@ -24,6 +26,7 @@
 #define LONGEST		6000
 #define LAST		0xffffffffU	/* the last message of a partition */
 #define MAGIC		0x6d71746d
+#define ROUND		12		/* seconds between two loads of the module */
 
 enum { HELD, LOSSY, TOPICS };
 enum { BY_READ, BY_TINY, BY_RECORD, BY_SPLICE, BY_SENDFILE, BY_MMAP, WAYS };
@@ -584,14 +587,14 @@ static void end_partition(int topic, int part)
 	close(fd);
 }
 
-TEST_LIMIT(mix, "everything at once: every message that was acknowledged, once, in order; losses exact",
-	   100000)
+/* In a process of its own: the netlink family has another number after each load. */
+static void one_round(void *arg)
 {
 	/* Inherited by all of them; calls are interrupted, not restarted. */
 	struct sigaction sa = { .sa_handler = nothing_happens };
 	static pid_t pids[TOPICS * PARTS * WAYS];
 	uint64_t end, seed = now_ns();
-	unsigned int n = 0;
+	unsigned int n = 0, seconds = *(unsigned int *)arg;
 
 	sigaction(SIGUSR1, &sa, NULL);
 	sh = shared_alloc(sizeof(*sh));
@@ -624,7 +627,7 @@ TEST_LIMIT(mix, "everything at once: every message that was acknowledged, once, 
 
 	note("seed %llu", (ull)seed);
 	rnd_seed(seed);
-	end = now_ns() + torture_seconds() * 1000000000ULL;
+	end = now_ns() + seconds * 1000000000ULL;
 	while (now_ns() < end && failures() == 0) {
 		mischief[rnd(sizeof(mischief) / sizeof(*mischief))]();
 		sleep_ms(rnd(30));
@@ -656,4 +659,28 @@ TEST_LIMIT(mix, "everything at once: every message that was acknowledged, once, 
 	note("%llu messages, %llu readings, %llu kills, %llu stops, %llu changes", (ull)sh->writes,
 	     (ull)sh->reads, (ull)sh->kills, (ull)sh->stops, (ull)sh->changes);
 	expect(sh->writes > 100);
+	for (int t = 0; t < TOPICS; t++)
+		expect_eq(topic_del(topics[t]), 0);
+}
+
+static void reload(void)
+{
+	module_unmount();
+	if (wait_until(module_unload() == 0, SOON))
+		module_load();
+	module_mount();
+}
+
+TEST_LIMIT(mix, "everything at once: every message that was acknowledged, once, in order; losses exact",
+	   100000)
+{
+	unsigned int left = torture_seconds(), round, rounds = 0;
+
+	while (left && !failures()) {
+		if (rounds++)
+			reload();
+		round = left > ROUND ? ROUND : left;
+		left -= round;
+		expect(child_ok(child_start(one_round, &round), round + 10 * SOON));
+	}
 }
