@@ -288,9 +288,9 @@ static bool ended(bool record, const struct mq_cursor *c, const struct mq_place 
 static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
 					struct iov_iter *to)
 {
-	loff_t pos = f->keeps_pos ? f->filp->f_pos : iocb->ki_pos;
+	loff_t pos = f->keeps_pos ? mq_file_pos(f) : iocb->ki_pos;
 	/* Java and others read by pread at the position they keep: it cannot be told. */
-	bool own = f->keeps_pos || pos == f->filp->f_pos;
+	bool own = f->keeps_pos || pos == mq_file_pos(f);
 	/* Once: MQ_IOC_SET_OPTIONS may change it. */
 	bool record = READ_ONCE(f->record);
 	struct mq_cursor *c = &f->first;
@@ -326,7 +326,7 @@ static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
 	}
 	iocb->ki_pos = record ? at.off : at.pos;
 	if (f->keeps_pos)
-		f->filp->f_pos = iocb->ki_pos;
+		mq_file_set_pos(f, iocb->ki_pos);
 	return ret;
 }
 
@@ -338,7 +338,7 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 	bool all_ended = true;
 	ssize_t ret;
 
-	if (!f->keeps_pos && iocb->ki_pos != f->filp->f_pos)
+	if (!f->keeps_pos && iocb->ki_pos != mq_file_pos(f))
 		return -ESPIPE;
 	ret = mq_file_grow(f);
 	if (ret)
@@ -360,7 +360,7 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 			mq_reader_read(f, c, &at);
 			iocb->ki_pos += ret;
 			if (f->keeps_pos)
-				f->filp->f_pos += ret;
+				mq_file_set_pos(f, mq_file_pos(f) + ret);
 		}
 		if (ret) {
 			WRITE_ONCE(f->turn, n + 1);
@@ -431,7 +431,7 @@ ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		if (ret != -EAGAIN)
 			break;
 		if (!wait.in)
-			own = iocb->ki_pos == READ_ONCE(f->filp->f_pos);
+			own = iocb->ki_pos == mq_file_pos(f);
 		ret = dead ? -ENODEV : nonblock ? -EAGAIN : mq_reader_wait(f, &wait);
 		if (ret)
 			break;
