@@ -432,7 +432,10 @@ ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			break;
 		if (!wait.in)
 			own = iocb->ki_pos == READ_ONCE(f->filp->f_pos);
-		ret = dead ? -ENODEV : nonblock ? -EAGAIN : mq_reader_wait(f, &wait);
+		ret = dead ? -ENODEV : nonblock ? -EAGAIN : 0;
+		if (!ret)
+			ret = mq_reader_wait(f, &wait, f->keeps_pos ?
+					     READ_ONCE(f->filp->f_pos) : iocb->ki_pos);
 		if (ret)
 			break;
 	}
