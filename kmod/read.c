@@ -297,6 +297,15 @@ static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
 	struct mq_place at;
 	ssize_t ret;
 
+	/* At the log's end: what the rest would come to, without looking for the place. */
+	if (mq_cursor_at_head(c, record, pos)) {
+		at = (struct mq_place){ .pos = pos, .off = pos };
+		if (own) {
+			mq_memo_drop(f);
+			mq_reader_shows(f, c, &at, true);
+		}
+		return -EAGAIN;
+	}
 	if (record) {
 		at = mq_cursor_load(f, c);
 		if (pos < 0 || (at.off != pos && pos > READ_ONCE(c->part->log.b.head_off)))
