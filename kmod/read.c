@@ -159,18 +159,12 @@ static ssize_t read_plain(struct mq_file *f, struct mq_cursor *c, struct mq_plac
 static bool record_bound(const struct mq_log *log, const struct mq_bounds *b, u64 off,
 			 u64 *pos, u64 *attr)
 {
-	struct mq_entry e;
-
 	if (off == b->head_off) {
 		*pos = b->head_pos;
 		*attr = b->head_attr;
 		return true;
 	}
-	if (!mq_log_entry(log, off, &e))
-		return false;
-	*pos = e.position;
-	*attr = e.attr_position;
-	return true;
+	return mq_log_begins(log, off, pos, attr);
 }
 
 /* Fill the header of the largest batch from @at on that is not longer than @want. */
