@@ -278,17 +278,26 @@ static void evict_ahead(struct mq_partition *p, struct tail *t, const struct mq_
 static int evict_for(struct mq_partition *p, const struct mq_append *a)
 {
 	struct tail t = tail_of(&p->log);
-	u64 dropped;
-	int step = find_room(p, &t, a, &dropped);
+	u64 dropped = 0;
+	int step;
 
-	if (step != MQ_STEP_DONE || t.off == p->log.b.tail_off)
-		return step;
-	evict_ahead(p, &t, a);
+	if (fits(&p->log, &t, a))
+		return MQ_STEP_DONE;
+	/* One message: what is evicted ahead is enough, most often. */
+	if (a->count == 1)
+		evict_ahead(p, &t, a);
+	if (!fits(&p->log, &t, a)) {
+		t = tail_of(&p->log);
+		step = find_room(p, &t, a, &dropped);
+		if (step != MQ_STEP_DONE)
+			return step;
+		evict_ahead(p, &t, a);
+	}
 	WRITE_ONCE(p->evicted, p->evicted + (t.off - p->log.b.tail_off));
 	if (unlikely(dropped))
 		WRITE_ONCE(p->dropped_held, p->dropped_held + dropped);
 	evict_to(&p->log, &t);
-	return step;
+	return MQ_STEP_DONE;
 }
 
 /* Bytes from @head on that have both room and their chunk. Differences, as above. */
