@@ -185,6 +185,16 @@ static inline struct mq_waiters *mq_file_rwait(struct mq_file *f)
 	return f->partition < 0 ? &f->topic->rwait : &f->first.part->rwait;
 }
 
+/* Does a place, counted as the format does, lie at the log's end, and wait for more there? */
+static inline bool mq_cursor_at_head(const struct mq_cursor *c, bool record, u64 at)
+{
+	const struct mq_bounds *b = &c->part->log.b;
+
+	if (record)
+		return at == READ_ONCE(b->head_off) && at < READ_ONCE(c->until.off);
+	return at == READ_ONCE(b->head_pos) && at < READ_ONCE(c->until.pos);
+}
+
 /* reader.c */
 int mq_file_grow(struct mq_file *f);
 void mq_file_free_cursors(struct mq_file *f);

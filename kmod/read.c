@@ -159,18 +159,12 @@ static ssize_t read_plain(struct mq_file *f, struct mq_cursor *c, struct mq_plac
 static bool record_bound(const struct mq_log *log, const struct mq_bounds *b, u64 off,
 			 u64 *pos, u64 *attr)
 {
-	struct mq_entry e;
-
 	if (off == b->head_off) {
 		*pos = b->head_pos;
 		*attr = b->head_attr;
 		return true;
 	}
-	if (!mq_log_entry(log, off, &e))
-		return false;
-	*pos = e.position;
-	*attr = e.attr_position;
-	return true;
+	return mq_log_begins(log, off, pos, attr);
 }
 
 /* Fill the header of the largest batch from @at on that is not longer than @want. */
@@ -297,6 +291,15 @@ static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
 	struct mq_place at;
 	ssize_t ret;
 
+	/* At the log's end: what the rest would come to, without looking for the place. */
+	if (mq_cursor_at_head(c, record, pos)) {
+		at = (struct mq_place){ .pos = pos, .off = pos };
+		if (own) {
+			mq_memo_drop(f);
+			mq_reader_shows(f, c, &at, true);
+		}
+		return -EAGAIN;
+	}
 	if (record) {
 		at = mq_cursor_load(f, c);
 		if (pos < 0 || (at.off != pos && pos > READ_ONCE(c->part->log.b.head_off)))
@@ -432,7 +435,10 @@ ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			break;
 		if (!wait.in)
 			own = iocb->ki_pos == mq_file_pos(f);
-		ret = dead ? -ENODEV : nonblock ? -EAGAIN : mq_reader_wait(f, &wait);
+		ret = dead ? -ENODEV : nonblock ? -EAGAIN : 0;
+		if (!ret)
+			ret = mq_reader_wait(f, &wait,
+					     f->keeps_pos ? mq_file_pos(f) : iocb->ki_pos);
 		if (ret)
 			break;
 	}

@@ -381,7 +381,7 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 		mq_memo_drop(f);
 		/* No wait holds the pipe's lock. */
 		pipe_unlock(pipe);
-		ret = mq_reader_wait(f, &wait);
+		ret = mq_reader_wait(f, &wait, U64_MAX);
 		pipe_lock(pipe);
 		if (ret)
 			break;
