@@ -114,7 +114,7 @@ static void greedy(void *arg)
 	}
 }
 
-TEST(mem_lend_greedy, "four users' pipes full of single bytes: lent at most twice the ring, writes go on")
+TEST(mem_lend_greedy, "E.29: four users' pipes full of single bytes: lent at most twice the ring, writes go on")
 {
 	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 1024, .mode = 0644);
 	int w = topic_open(t, "", O_WRONLY);

@@ -40,7 +40,7 @@ static void set_param(const char *path, uint64_t value)
 	need_eq(write_file(path, text), 0);
 }
 
-TEST(topics, "max_topics: exactly that many, ENOSPC beyond")
+TEST(topics, "A.9: max_topics: exactly that many, ENOSPC beyond")
 {
 	struct module_info m;
 	const char *t[4];
@@ -164,7 +164,7 @@ TEST(memory, "max_memory: a topic that grows stops with ENOMEM, whole messages, 
 	wait_until(module_state().memory == was.memory, SOON);
 }
 
-TEST(sizes, "ring sizes: zero, one, odd, huge, overflowing (faults.md A.8)")
+TEST(sizes, "A.8: ring sizes: zero, one, odd, huge, overflowing")
 {
 	static const struct { uint64_t value; int bytes, messages; } sizes[] = {
 		{ 0, EINVAL, EINVAL }, { 1, EINVAL, EINVAL }, { 2, EINVAL, EINVAL },
@@ -218,7 +218,7 @@ TEST(sizes, "ring sizes: zero, one, odd, huge, overflowing (faults.md A.8)")
 	wait_until(module_state().memory == was.memory, SOON);
 }
 
-TEST(smallest, "the smallest rings work, the largest that fit can be had")
+TEST(smallest, "A.8: the smallest rings work, the largest that fit can be had")
 {
 	const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64, .attr_bytes = 4096);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY | O_NONBLOCK);
@@ -241,7 +241,7 @@ TEST(smallest, "the smallest rings work, the largest that fit can be had")
 	expect(strstr(nl_ack_text, "max_memory"));
 }
 
-TEST(starts, "offsets and positions can start anywhere below 2^63")
+TEST(starts, "D.25: offsets and positions can start anywhere below 2^63")
 {
 	static const uint64_t good[] = { 1, UINT32_MAX, 1ULL << 32, INT64_MAX };
 	static const uint64_t bad[] = { 1ULL << 63, ~0ULL };
@@ -342,7 +342,7 @@ static void count_many(const struct topic_info *info, void *arg)
 		seen[i]++;
 }
 
-TEST_LIMIT(many, "thousands of topics: each in every dump once, whatever comes and goes", 240)
+TEST_LIMIT(many, "A.9: thousands of topics: each in every dump once, whatever comes and goes", 240)
 {
 	volatile int *stop = shared_alloc(sizeof(*stop));
 	uint8_t *seen = malloc(MANY);
@@ -384,7 +384,7 @@ TEST_LIMIT(many, "thousands of topics: each in every dump once, whatever comes a
 	wait_until(module_state().memory == was.memory, SOON);
 }
 
-TEST(half_read, "a dump that is not read on survives the deletion of what it shows")
+TEST(half_read, "D.20: a dump that is not read on survives the deletion of what it shows")
 {
 	struct {
 		struct nlmsghdr nlh;

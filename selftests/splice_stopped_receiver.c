@@ -146,12 +146,12 @@ static void stopped(bool by_splice)
 	sp_log_intact(t);
 }
 
-TEST_LIMIT(by_sendfile, "a stopped TCP receiver of sendfile, ten laps: every byte as promised", 180)
+TEST_LIMIT(by_sendfile, "B.14: a stopped TCP receiver of sendfile, ten laps: every byte as promised", 180)
 {
 	stopped(false);
 }
 
-TEST_LIMIT(by_splice, "a stopped TCP receiver of splice, ten laps: every byte as promised", 180)
+TEST_LIMIT(by_splice, "B.14: a stopped TCP receiver of splice, ten laps: every byte as promised", 180)
 {
 	stopped(true);
 }

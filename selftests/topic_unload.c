@@ -50,7 +50,7 @@ static bool lists(const char *path, const char *end)
 	return found;
 }
 
-TEST(refused_, "unloading is refused while a mount, a topic, a file or a dump is left")
+TEST(refused_, "D.21: unloading is refused while a mount, a topic, a file or a dump is left")
 {
 	struct {
 		struct nlmsghdr nlh;
@@ -203,7 +203,7 @@ static void delete_topics(void *arg)
 	}
 }
 
-TEST_LIMIT(cycles, "many times unloaded and loaded under traffic", 800)
+TEST_LIMIT(cycles, "D.21: many times unloaded and loaded under traffic", 800)
 {
 	const char *wanted = getenv("MQ_RELOADS");
 	int cycles = wanted ? atoi(wanted) : 20;
