@@ -73,10 +73,10 @@ for ((i = 1; i <= times; i++)); do
 	done=$((done + 1))
 done
 [ -z "$failure" ] || note "stopped at: $failure"
-is $done $times "D.21: $times times: delete, umount, rmmod, insmod, mount, under load"
+is $done "$times" "D.21: $times times: delete, umount, rmmod, insmod, mount, under load"
 for id in a b; do
 	check "writer $id had messages accepted in between: $(od -An -tu8 "$here/ack.$id")" \
-		test "$(od -An -tu8 "$here/ack.$id")" -ge $times
+		test "$(od -An -tu8 "$here/ack.$id")" -ge "$times"
 done
 is "$(ls "$MQ")" "" "no topic is left"
 mqctl topic add busy
