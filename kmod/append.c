@@ -278,17 +278,26 @@ static void evict_ahead(struct mq_partition *p, struct tail *t, const struct mq_
 static int evict_for(struct mq_partition *p, const struct mq_append *a)
 {
 	struct tail t = tail_of(&p->log);
-	u64 dropped;
-	int step = find_room(p, &t, a, &dropped);
+	u64 dropped = 0;
+	int step;
 
-	if (step != MQ_STEP_DONE || t.off == p->log.b.tail_off)
-		return step;
-	evict_ahead(p, &t, a);
+	if (fits(&p->log, &t, a))
+		return MQ_STEP_DONE;
+	/* One message: what is evicted ahead is enough, most often. */
+	if (a->count == 1)
+		evict_ahead(p, &t, a);
+	if (!fits(&p->log, &t, a)) {
+		t = tail_of(&p->log);
+		step = find_room(p, &t, a, &dropped);
+		if (step != MQ_STEP_DONE)
+			return step;
+		evict_ahead(p, &t, a);
+	}
 	WRITE_ONCE(p->evicted, p->evicted + (t.off - p->log.b.tail_off));
 	if (unlikely(dropped))
 		WRITE_ONCE(p->dropped_held, p->dropped_held + dropped);
 	evict_to(&p->log, &t);
-	return step;
+	return MQ_STEP_DONE;
 }
 
 /* Bytes from @head on that have both room and their chunk. Differences, as above. */
@@ -488,8 +497,8 @@ static s64 append_time(struct mq_log *log, u32 *flags)
 }
 
 /*
- * Where the next message of a write goes, and the next payload's bytes: @left in a row.
- * All in registers, so nothing that is not inline may see it.
+ * Where the next message of a write goes. All in registers, so nothing that is not
+ * inline may see it.
  */
 struct put {
 	u64 off;
@@ -498,30 +507,33 @@ struct put {
 	u64 empty;
 	s64 now;
 	const struct mq_msg *m;
-	const u8 *mem;
-	size_t left;
 };
 
-/* The entries of messages that lie in a row, but for their checksums. */
+/*
+ * The entries of messages that lie in a row, but for their checksums. @attrs is known
+ * when compiled: whether any may have attributes, and so a key.
+ */
 static __always_inline void put_entries(const struct mq_log *log, const struct mq_append *a,
-					struct put *at, struct mq_entry *e, u32 n)
+					struct put *at, struct mq_entry *e, u32 n, bool attrs)
 {
 	const struct mq_entry *end = e + n;
+	const u32 stamp_len = a->stamp_len, epoch = log->epoch, pid = a->pid, uid = a->uid;
 
 	for (; e < end; e++, at->m++) {
-		u32 len = at->m->len, attr_len = at->m->attr_len + a->stamp_len;
+		u32 len = at->m->len, attr_len = attrs ? at->m->attr_len + stamp_len : 0;
 
 		e->offset = at->off++;
 		e->position = at->pos;
 		e->attr_position = at->attr;
 		e->timestamp = at->now;
-		e->len = len;
+		/* By itself: else shifts put both lengths together, to be stored as one. */
+		WRITE_ONCE(e->len, len);
 		e->attr_len = attr_len;
 		e->flags = at->m->flags;
-		e->key_hash = at->m->hash;
-		e->epoch = log->epoch;
-		e->pid = a->pid;
-		e->uid = a->uid;
+		e->key_hash = attrs ? at->m->hash : 0;
+		e->epoch = epoch;
+		e->pid = pid;
+		e->uid = uid;
 		at->pos += len;
 		at->attr += attr_len;
 		at->empty += !len;
@@ -529,22 +541,33 @@ static __always_inline void put_entries(const struct mq_log *log, const struct m
 }
 
 /* Their payloads' checksums. */
-static __always_inline void put_sums(const struct mq_log *log, struct put *at,
-				     struct mq_entry *e, u32 n)
+static noinline void put_sums(const struct mq_log *log, struct mq_entry *e, u32 n)
 {
 	const struct mq_entry *end = e + n;
+	size_t left = 0;
+	const u8 *mem = mq_ring_ptr(&log->data, e->position, &left);
 
+	/* All in one chunk: the commonest, and no count of what is left there. */
+	if (likely(end[-1].position + end[-1].len - e->position <= left)) {
+		for (; e < end; e++) {
+			u32 len = e->len;
+
+			e->crc = ~mq_crc32c(~0U, mem, len);
+			mem += len;
+		}
+		return;
+	}
 	for (; e < end; e++) {
 		u32 len = e->len;
 
-		if (likely(len <= at->left)) {
-			e->crc = ~mq_crc32c(~0U, at->mem, len);
-			at->mem += len;
-			at->left -= len;
+		if (likely(len <= left)) {
+			e->crc = ~mq_crc32c(~0U, mem, len);
+			mem += len;
+			left -= len;
 		} else {
 			/* It goes on in another chunk; those behind it are there in a row. */
 			e->crc = ~mq_ring_crc32c(&log->data, ~0U, e->position, len);
-			at->mem = mq_ring_ptr(&log->data, e->position + len, &at->left);
+			mem = mq_ring_ptr(&log->data, e->position + len, &left);
 		}
 	}
 }
@@ -573,8 +596,6 @@ static __always_inline void commit(struct mq_partition *p, struct mq_append *a)
 		.attr = log->b.head_attr,
 		.empty = log->b.head_empty,
 		.m = a->msgs,
-		.mem = a->mem,
-		.left = a->mem_len,
 	};
 	u32 left = a->count, n, first_flags;
 	const u8 *attrs = a->attrs;
@@ -587,12 +608,15 @@ static __always_inline void commit(struct mq_partition *p, struct mq_append *a)
 		if (likely(a->summed)) {
 			/* One message, and the compiler may know. */
 			n = 1;
-			put_entries(log, a, &at, e, 1);
+			put_entries(log, a, &at, e, 1, true);
 			e->crc = ~a->crc;
 		} else {
 			n = min_t(u64, left, slots / ENTRY_SIZE);
-			put_entries(log, a, &at, e, n);
-			put_sums(log, &at, e, n);
+			if (likely(!attrs_of(a)))
+				put_entries(log, a, &at, e, n, false);
+			else
+				put_entries(log, a, &at, e, n, true);
+			put_sums(log, e, n);
 		}
 		if (unlikely(attrs_of(a)))
 			attrs = put_attrs(log, a, attrs, e, n);
@@ -664,12 +688,11 @@ int mq_append_fault_in(struct iov_iter *from, const void __user *buf, size_t len
 
 static __always_inline bool copy_payload(struct mq_log *log, struct mq_append *a)
 {
-	void *to = mq_ring_head(&log->data, log->b.head_pos, &a->mem_len);
-	size_t len = a->bytes, done = 0;
+	size_t len = a->bytes, done = 0, row;
+	void *to = mq_ring_head(&log->data, log->b.head_pos, &row);
 
-	a->mem = to;
 	pagefault_disable();
-	if (!a->payload && len <= min_t(size_t, a->mem_len, MQ_COPY_CRC_MAX)) {
+	if (!a->payload && len <= min_t(size_t, row, MQ_COPY_CRC_MAX)) {
 		a->summed = mq_copy_crc_from_user(to, a->from, len, &a->crc);
 		if (a->summed)
 			done = len;

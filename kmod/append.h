@@ -59,8 +59,6 @@ struct mq_fresh {
  * @from: one piece of user memory instead of @payload, where that is NULL: saves
  *	the iterator's part of a short message's cost
  * @attrs: kernel memory with all attributes, message by message
- * @mem: where the payload was copied to
- * @mem_len: bytes in a row there; 0 if the caller copied
  * @crc: checksum of the only message's payload, if @summed
  * @summed: @crc was computed on the way
  * @end: returned: offset after the last message
@@ -80,8 +78,6 @@ struct mq_append {
 	struct iov_iter *payload;
 	const void __user *from;
 	const u8 *attrs;
-	const u8 *mem;
-	size_t mem_len;
 	u64 end;
 	u32 crc;
 	bool summed;
@@ -128,8 +124,6 @@ static inline void mq_append_init(struct mq_append *a, const struct mq_topic *to
 	a->payload = NULL;
 	a->from = NULL;
 	a->attrs = NULL;
-	a->mem = NULL;
-	a->mem_len = 0;
 	a->summed = false;
 	a->lines = false;
 	a->chunks = false;

@@ -10,6 +10,19 @@
 #include <asm/cpufeature.h>
 #endif
 
+#ifdef CONFIG_X86_64
+static __always_inline u64 mq_crc32c_4(u64 c, const u64 *w)
+{
+	/* One operand each: "8%1" is wrong where the compiler adds an offset. */
+	asm("crc32q %1, %0\n\t"
+	    "crc32q %2, %0\n\t"
+	    "crc32q %3, %0\n\t"
+	    "crc32q %4, %0"
+	    : "+&r" (c) : "m" (w[0]), "m" (w[1]), "m" (w[2]), "m" (w[3]));
+	return c;
+}
+#endif
+
 /**
  * mq_crc32c() - CRC-32C (Castagnoli, RFC 3720) without the final inversion
  * @crc: ~0 to begin with, or the value so far
@@ -24,18 +37,16 @@ static __always_inline u32 mq_crc32c(u32 crc, const void *p, size_t len)
 #ifdef CONFIG_X86_64
 	if (static_cpu_has(X86_FEATURE_XMM4_2)) {
 		const u8 *b = p;
-		const u8 *end = b + (len & ~31UL);
+		const u8 *end = b + (len & ~63UL);
 		u64 c = crc;
 
-		for (; b != end; b += 32) {
-			const u64 *w = (const u64 *)b;
-
-			/* One operand each: "8%1" is wrong where the compiler adds an offset. */
-			asm("crc32q %1, %0\n\t"
-			    "crc32q %2, %0\n\t"
-			    "crc32q %3, %0\n\t"
-			    "crc32q %4, %0"
-			    : "+&r" (c) : "m" (w[0]), "m" (w[1]), "m" (w[2]), "m" (w[3]));
+		for (; b != end; b += 64) {
+			c = mq_crc32c_4(c, (const u64 *)b);
+			c = mq_crc32c_4(c, (const u64 *)b + 4);
+		}
+		if (len & 32) {
+			c = mq_crc32c_4(c, (const u64 *)b);
+			b += 32;
 		}
 		if (len & 16) {
 			const u64 *w = (const u64 *)b;
@@ -52,8 +63,9 @@ static __always_inline u32 mq_crc32c(u32 crc, const void *p, size_t len)
 			asm("crc32l %1, %k0" : "+r" (c) : "rm" (*(const u32 *)b));
 			b += 4;
 		}
-		for (end = b + (len & 3); b != end; b++)
-			asm("crc32b %1, %k0" : "+r" (c) : "rm" (*b));
+		if (unlikely(len & 3))
+			for (end = b + (len & 3); b != end; b++)
+				asm("crc32b %1, %k0" : "+r" (c) : "rm" (*b));
 		return c;
 	}
 #endif

@@ -144,6 +144,23 @@ static inline bool mq_file_nonblock(const struct file *filp)
 	return filp->f_flags & O_NONBLOCK;
 }
 
+/*
+ * The position that VFS keeps for the file (of a read-write file: that we keep, under
+ * @rlock). Calls that share the file race for it, VFS's own read() without a mark: as for
+ * any file, whoever comes last says where it stands.
+ */
+static inline loff_t mq_file_pos(const struct mq_file *f)
+{
+	/* See above. */
+	return data_race(READ_ONCE(f->filp->f_pos));
+}
+
+static inline void mq_file_set_pos(struct mq_file *f, loff_t pos)
+{
+	/* See above. */
+	data_race(f->filp->f_pos = pos);
+}
+
 /* Does the file stand for several partitions? */
 static inline bool mq_file_several(const struct mq_file *f)
 {
@@ -166,6 +183,16 @@ static inline unsigned int mq_file_cursors(const struct mq_file *f)
 static inline struct mq_waiters *mq_file_rwait(struct mq_file *f)
 {
 	return f->partition < 0 ? &f->topic->rwait : &f->first.part->rwait;
+}
+
+/* Does a place, counted as the format does, lie at the log's end, and wait for more there? */
+static inline bool mq_cursor_at_head(const struct mq_cursor *c, bool record, u64 at)
+{
+	const struct mq_bounds *b = &c->part->log.b;
+
+	if (record)
+		return at == READ_ONCE(b->head_off) && at < READ_ONCE(c->until.off);
+	return at == READ_ONCE(b->head_pos) && at < READ_ONCE(c->until.pos);
 }
 
 /* reader.c */

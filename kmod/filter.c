@@ -549,8 +549,8 @@ static bool ended(const struct run *run, const struct mq_cursor *c, const struct
 static ssize_t read_one(struct run *run, struct mq_file *f, struct kiocb *iocb,
 			struct iov_iter *to)
 {
-	loff_t pos = f->keeps_pos ? f->filp->f_pos : iocb->ki_pos, now;
-	bool own = f->keeps_pos || pos == f->filp->f_pos;
+	loff_t pos = f->keeps_pos ? mq_file_pos(f) : iocb->ki_pos, now;
+	bool own = f->keeps_pos || pos == mq_file_pos(f);
 	struct mq_cursor *c = &f->first;
 	struct mq_place at;
 	ssize_t ret;
@@ -579,7 +579,7 @@ static ssize_t read_one(struct run *run, struct mq_file *f, struct kiocb *iocb,
 		iocb->ki_pos = now;
 	/* What did not pass is behind it even where VFS stores no position. */
 	if (own && (f->keeps_pos || ret <= 0))
-		f->filp->f_pos = now;
+		mq_file_set_pos(f, now);
 	return ret || ended(run, c, &at) ? ret : -EAGAIN;
 }
 
@@ -590,7 +590,7 @@ static ssize_t read_several(struct run *run, struct mq_file *f, struct kiocb *io
 	bool all_ended = true;
 	ssize_t ret;
 
-	if (!f->keeps_pos && iocb->ki_pos != f->filp->f_pos)
+	if (!f->keeps_pos && iocb->ki_pos != mq_file_pos(f))
 		return -ESPIPE;
 	ret = mq_file_grow(f);
 	if (ret)
@@ -608,7 +608,7 @@ static ssize_t read_several(struct run *run, struct mq_file *f, struct kiocb *io
 		if (ret > 0) {
 			iocb->ki_pos += ret;
 			if (f->keeps_pos)
-				f->filp->f_pos += ret;
+				mq_file_set_pos(f, mq_file_pos(f) + ret);
 		}
 		if (ret) {
 			WRITE_ONCE(f->turn, n + 1);

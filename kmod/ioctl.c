@@ -59,7 +59,7 @@ void mq_file_cursor_now(struct mq_file *f, struct mq_cursor *c, struct mq_place 
 	loff_t pos;
 
 	mq_file_settle(f);
-	pos = READ_ONCE(f->filp->f_pos);
+	pos = mq_file_pos(f);
 	if (mq_file_several(f)) {
 		*at = mq_cursor_load(f, c);
 	} else if (f->record) {

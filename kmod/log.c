@@ -137,6 +137,30 @@ bool mq_log_entry(const struct mq_log *log, u64 off, struct mq_entry *entry)
 	return src && mq_log_valid_from(log, off);
 }
 
+/**
+ * mq_log_begins() - where a message begins
+ * @log: the log
+ * @off: its offset, below a head seen in mq_log_bounds()
+ * @pos: returned: its position
+ * @attr: returned: its attribute position
+ *
+ * Return: false if it is no longer there.
+ */
+bool mq_log_begins(const struct mq_log *log, u64 off, u64 *pos, u64 *attr)
+{
+	const struct mq_entry *src;
+	size_t len;
+
+	rcu_read_lock();
+	src = mq_ring_ptr(&log->index, off * ENTRY_SIZE, &len);
+	if (src) {
+		*pos = READ_ONCE(src->position);
+		*attr = READ_ONCE(src->attr_position);
+	}
+	rcu_read_unlock();
+	return src && mq_log_valid_from(log, off);
+}
+
 /* Where a message begins, by rcu_read_lock(); false if it is no longer there. */
 static bool entry_position(const struct mq_log *log, u64 off, u64 *position)
 {

@@ -100,6 +100,7 @@ void mq_log_bounds(const struct mq_log *log, struct mq_bounds *b);
 bool mq_log_valid_from(const struct mq_log *log, u64 off);
 bool mq_log_pos_valid(const struct mq_log *log, u64 pos);
 bool mq_log_entry(const struct mq_log *log, u64 off, struct mq_entry *entry);
+bool mq_log_begins(const struct mq_log *log, u64 off, u64 *pos, u64 *attr);
 bool mq_log_find_pos(const struct mq_log *log, u64 lo, u64 hi, u64 pos, u64 *off);
 u32 mq_log_ends(const struct mq_log *log, u64 off, u64 hi, u64 pos, u32 len, u32 *end, u32 max);
 u64 mq_log_find_time(const struct mq_log *log, s64 time);

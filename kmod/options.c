@@ -22,7 +22,7 @@ void mq_file_settle_slow(struct mq_file *f)
 {
 	struct mq_place at = mq_cursor_load(f, &f->first), memo;
 	bool record = READ_ONCE(f->record);
-	loff_t pos = READ_ONCE(f->filp->f_pos);
+	loff_t pos = mq_file_pos(f);
 	loff_t shown = record ? at.off : at.pos, other = record ? at.pos : at.off;
 
 	if (f->keeps_pos || mq_file_several(f) || pos == shown || pos != other)
@@ -30,7 +30,7 @@ void mq_file_settle_slow(struct mq_file *f)
 	/* Given back by a sendfile, so it is a position. */
 	if (!record && mq_memo_find(f, pos, &memo))
 		return;
-	WRITE_ONCE(f->filp->f_pos, shown);
+	mq_file_set_pos(f, shown);
 }
 
 /**
@@ -51,10 +51,10 @@ ssize_t mq_read_special(struct mq_file *f, struct kiocb *iocb, struct iov_iter *
 	if (!f->keeps_pos && !mq_file_several(f)) {
 		/* The position that it began with is one of the old format. */
 		if (now / MQ_SPECIAL_FORMAT == *special / MQ_SPECIAL_FORMAT || !own)
-			own = iocb->ki_pos == f->filp->f_pos;
+			own = iocb->ki_pos == mq_file_pos(f);
 		mq_file_settle(f);
 		if (own)
-			iocb->ki_pos = f->filp->f_pos;
+			iocb->ki_pos = mq_file_pos(f);
 	}
 	*special = now;
 	return now & MQ_SPECIAL_FILTER ? mq_filter_read(f, iocb, to) :
@@ -120,7 +120,7 @@ static int set_format(struct mq_file *f, bool record)
 
 		at = mq_cursor_load(f, c);
 		if (!mq_file_several(f))
-			WRITE_ONCE(f->filp->f_pos, record ? at.off : at.pos);
+			mq_file_set_pos(f, record ? at.off : at.pos);
 		mq_hold_convert(c->part, &c->holder, mq_hold_place(f, &at));
 	}
 	return 0;

@@ -159,18 +159,12 @@ static ssize_t read_plain(struct mq_file *f, struct mq_cursor *c, struct mq_plac
 static bool record_bound(const struct mq_log *log, const struct mq_bounds *b, u64 off,
 			 u64 *pos, u64 *attr)
 {
-	struct mq_entry e;
-
 	if (off == b->head_off) {
 		*pos = b->head_pos;
 		*attr = b->head_attr;
 		return true;
 	}
-	if (!mq_log_entry(log, off, &e))
-		return false;
-	*pos = e.position;
-	*attr = e.attr_position;
-	return true;
+	return mq_log_begins(log, off, pos, attr);
 }
 
 /* Fill the header of the largest batch from @at on that is not longer than @want. */
@@ -288,15 +282,24 @@ static bool ended(bool record, const struct mq_cursor *c, const struct mq_place 
 static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
 					struct iov_iter *to)
 {
-	loff_t pos = f->keeps_pos ? f->filp->f_pos : iocb->ki_pos;
+	loff_t pos = f->keeps_pos ? mq_file_pos(f) : iocb->ki_pos;
 	/* Java and others read by pread at the position they keep: it cannot be told. */
-	bool own = f->keeps_pos || pos == f->filp->f_pos;
+	bool own = f->keeps_pos || pos == mq_file_pos(f);
 	/* Once: MQ_IOC_SET_OPTIONS may change it. */
 	bool record = READ_ONCE(f->record);
 	struct mq_cursor *c = &f->first;
 	struct mq_place at;
 	ssize_t ret;
 
+	/* At the log's end: what the rest would come to, without looking for the place. */
+	if (mq_cursor_at_head(c, record, pos)) {
+		at = (struct mq_place){ .pos = pos, .off = pos };
+		if (own) {
+			mq_memo_drop(f);
+			mq_reader_shows(f, c, &at, true);
+		}
+		return -EAGAIN;
+	}
 	if (record) {
 		at = mq_cursor_load(f, c);
 		if (pos < 0 || (at.off != pos && pos > READ_ONCE(c->part->log.b.head_off)))
@@ -326,7 +329,7 @@ static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
 	}
 	iocb->ki_pos = record ? at.off : at.pos;
 	if (f->keeps_pos)
-		f->filp->f_pos = iocb->ki_pos;
+		mq_file_set_pos(f, iocb->ki_pos);
 	return ret;
 }
 
@@ -338,7 +341,7 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 	bool all_ended = true;
 	ssize_t ret;
 
-	if (!f->keeps_pos && iocb->ki_pos != f->filp->f_pos)
+	if (!f->keeps_pos && iocb->ki_pos != mq_file_pos(f))
 		return -ESPIPE;
 	ret = mq_file_grow(f);
 	if (ret)
@@ -360,7 +363,7 @@ static ssize_t read_several(struct mq_file *f, struct kiocb *iocb, struct iov_it
 			mq_reader_read(f, c, &at);
 			iocb->ki_pos += ret;
 			if (f->keeps_pos)
-				f->filp->f_pos += ret;
+				mq_file_set_pos(f, mq_file_pos(f) + ret);
 		}
 		if (ret) {
 			WRITE_ONCE(f->turn, n + 1);
@@ -431,8 +434,11 @@ ssize_t mq_dev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		if (ret != -EAGAIN)
 			break;
 		if (!wait.in)
-			own = iocb->ki_pos == READ_ONCE(f->filp->f_pos);
-		ret = dead ? -ENODEV : nonblock ? -EAGAIN : mq_reader_wait(f, &wait);
+			own = iocb->ki_pos == mq_file_pos(f);
+		ret = dead ? -ENODEV : nonblock ? -EAGAIN : 0;
+		if (!ret)
+			ret = mq_reader_wait(f, &wait,
+					     f->keeps_pos ? mq_file_pos(f) : iocb->ki_pos);
 		if (ret)
 			break;
 	}

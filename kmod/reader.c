@@ -243,7 +243,7 @@ void mq_memo_drop(struct mq_file *f)
 
 	if (likely(!READ_ONCE(f->memo)))
 		return;
-	pos = READ_ONCE(f->filp->f_pos);
+	pos = mq_file_pos(f);
 	mutex_lock(&f->memo_lock);
 	if (f->memo && mq_cursor_load(f, &f->first).pos == pos &&
 	    (!f->memo->count || f->memo->start.pos != pos))
@@ -374,7 +374,7 @@ int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *a
 	mq_event_overrun(f->topic, lost);
 	mq_cursor_store(f, c, at);
 	if (!mq_file_several(f))
-		f->filp->f_pos = f->record ? at->off : at->pos;
+		mq_file_set_pos(f, f->record ? at->off : at->pos);
 	mq_reader_read(f, c, at);
 	return f->skip ? 0 : -ENOBUFS;
 }

@@ -128,7 +128,7 @@ static int parse_header(struct mq_file *f, struct mq_batch *h, struct iov_iter *
 static int parse_records(struct mq_file *f, struct batch *b, struct iov_iter *from)
 {
 	u64 bytes = 0, attr_bytes = 0;
-	u32 bad = 0, longest = 0, i;
+	u32 bad = 0, attr_lens = 0, longest = 0, i;
 
 	/* All at once, and looked at only here: a message is laid out as its record. */
 	if (copy_in(b->msgs, b->head.count * sizeof(*b->msgs), from))
@@ -137,13 +137,14 @@ static int parse_records(struct mq_file *f, struct batch *b, struct iov_iter *fr
 	for (i = 0; i < b->head.count; i++) {
 		const struct mq_msg *m = &b->msgs[i];
 
-		bad |= m->flags | m->hash | (m->attr_len % 4);
+		bad |= m->flags | m->hash;
+		attr_lens |= m->attr_len;
 		longest = max(longest, m->len);
 		bytes += m->len;
 		attr_bytes += m->attr_len;
 	}
 	/* Sums of 32-bit numbers do not come round; if they are right, no part is too long. */
-	if (bad || bytes != b->head.payload_len || attr_bytes != b->head.attrs_len)
+	if (bad || attr_lens % 4 || bytes != b->head.payload_len || attr_bytes != b->head.attrs_len)
 		return -EINVAL;
 	return longest > READ_ONCE(f->topic->max_message_bytes) ? -EMSGSIZE : 0;
 }
@@ -227,7 +228,7 @@ static void fill_append(struct mq_file *f, struct mq_append *a, const u8 *attrs)
 static int write_one(struct mq_file *f, struct batch *b, struct mq_partition *p,
 		     struct iov_iter *payload, enum mq_mode mode, bool dsync)
 {
-	struct mq_append a;
+	struct mq_append a MQ_APPEND_ON_STACK;
 	int err;
 
 	fill_append(f, &a, b->attrs);

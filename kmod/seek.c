@@ -76,7 +76,7 @@ int mq_file_start(struct mq_file *f, struct mq_cursor *c, int from, u64 value)
 	if (err && err != -ENOBUFS)
 		return err;
 	if (!mq_file_several(f))
-		f->filp->f_pos = shown(f, &c->at);
+		mq_file_set_pos(f, shown(f, &c->at));
 	return 0;
 }
 
@@ -148,7 +148,7 @@ int mq_file_seek(struct mq_file *f, u32 whence, u64 value, u64 *off, u64 *pos)
 		return -EINTR;
 	err = seek_all(f, from, value, off, pos);
 	if (!err && !several)
-		f->filp->f_pos = f->record ? *off : *pos;
+		mq_file_set_pos(f, f->record ? *off : *pos);
 	if (f->keeps_pos)
 		mutex_unlock(&f->rlock);
 	return err;
@@ -157,7 +157,7 @@ int mq_file_seek(struct mq_file *f, u32 whence, u64 value, u64 *off, u64 *pos)
 /* A file of several partitions knows only its start and its end. */
 static loff_t seek_several(struct mq_file *f, loff_t offset, int whence)
 {
-	loff_t to = f->filp->f_pos;
+	loff_t to = mq_file_pos(f);
 	u64 off, pos;
 	int err;
 
@@ -187,7 +187,7 @@ static loff_t seek_several(struct mq_file *f, loff_t offset, int whence)
 	}
 	if (err)
 		return err;
-	f->filp->f_pos = to;
+	mq_file_set_pos(f, to);
 	return to;
 }
 
@@ -207,8 +207,8 @@ static loff_t seek_one(struct mq_file *f, loff_t offset, int whence)
 		break;
 	case SEEK_CUR:
 		if (!offset)
-			return f->filp->f_pos;
-		if (check_add_overflow(f->filp->f_pos, offset, &offset))
+			return mq_file_pos(f);
+		if (check_add_overflow(mq_file_pos(f), offset, &offset))
 			return -EOVERFLOW;
 		break;
 	case SEEK_END:
@@ -244,7 +244,7 @@ static loff_t seek_one(struct mq_file *f, loff_t offset, int whence)
 		mq_cursor_store(f, c, &at);
 		mq_reader_shows(f, c, &at, false);
 	}
-	f->filp->f_pos = offset;
+	mq_file_set_pos(f, offset);
 	return offset;
 }
 

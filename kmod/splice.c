@@ -214,7 +214,7 @@ static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_inf
 	 * Within a sendfile VFS keeps the position: it goes on where the call before
 	 * left the cursor, or it began at an explicit offset.
 	 */
-	bool own = *ppos == (later ? at.pos : f->filp->f_pos);
+	bool own = *ppos == (later ? at.pos : mq_file_pos(f));
 	ssize_t ret;
 
 	ret = mq_place_find(f, c, *ppos, &at);
@@ -363,14 +363,14 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 		}
 		/* The driver keeps it; VFS read it before it had any lock. */
 		if (f->keeps_pos && !(sendfile_pipe(pipe) && pipe->head))
-			*ppos = in->f_pos;
+			*ppos = mq_file_pos(f);
 		ret = mq_file_several(f) ?
 			splice_several(f, ppos, pipe, len, slots, nonblock) :
 			splice_one(f, ppos, pipe, len, slots, nonblock);
 		/* VFS stores the position only after it has unlocked us. */
 		if (f->keeps_pos) {
 			if (ret > 0 && !sendfile_pipe(pipe))
-				in->f_pos = *ppos;
+				mq_file_set_pos(f, *ppos);
 			mutex_unlock(&f->rlock);
 		}
 		if (ret != -EAGAIN)
@@ -381,7 +381,7 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 		mq_memo_drop(f);
 		/* No wait holds the pipe's lock. */
 		pipe_unlock(pipe);
-		ret = mq_reader_wait(f, &wait);
+		ret = mq_reader_wait(f, &wait, U64_MAX);
 		pipe_lock(pipe);
 		if (ret)
 			break;

@@ -100,20 +100,34 @@ static int wake_once(struct wait_queue_entry *wait, unsigned int mode, int sync,
 	return woken;
 }
 
+/*
+ * Would a try find what the last one found, nothing? Asked in the queue, after the
+ * barrier: a head that moves later is told. So are options, partitions and a deletion,
+ * always under the queue's lock: those told before we stood there are seen. False where
+ * it takes more than a look.
+ */
+static bool still_nothing(struct mq_file *f, u64 at)
+{
+	if (mq_file_several(f) || READ_ONCE(f->special) || mq_topic_dead(f->topic))
+		return false;
+	return mq_cursor_at_head(&f->first, READ_ONCE(f->record), at);
+}
+
 /**
  * mq_reader_wait() - wait for more to read
  * @f: the file
  * @wait: on the caller's stack; @in is NULL at first
+ * @at: where the caller found nothing, as the file counts; U64_MAX: it looks again by itself
  *
- * The first call, and one after a wake-up, only joins the queue: the caller looks
- * again before it waits.
+ * The first call, and one after a wake-up, joins the queue. It waits only if what the
+ * caller saw before it stood there is still so; else the caller looks again first.
  *
  * Return: 0 to look again, -ERESTARTSYS at a signal.
  */
-int mq_reader_wait(struct mq_file *f, struct mq_wait *wait)
+int mq_reader_wait(struct mq_file *f, struct mq_wait *wait, u64 at)
 {
 	struct wait_queue_entry *entry = &wait->entry;
-	bool joins = !wait->in;
+	bool joins = !wait->in, marked;
 	unsigned long flags;
 
 	if (joins) {
@@ -132,11 +146,13 @@ int mq_reader_wait(struct mq_file *f, struct mq_wait *wait)
 		__add_wait_queue(&wait->in->queue, entry);
 		mq_waiters_want_locked(wait->in, 0, 0);
 		spin_unlock_irqrestore(&wait->in->queue.lock, flags);
-		if (wait->in != mq_file_rwait(f))
+		marked = wait->in != mq_file_rwait(f);
+		if (marked)
 			mq_watermark_want(f);
 		/* Want, barrier, head here; head, barrier, want in mq_append_wake(). */
 		smp_mb();
-		return 0;
+		if (marked || !still_nothing(f, at))
+			return 0;
 	}
 	if (signal_pending(current))
 		return -ERESTARTSYS;

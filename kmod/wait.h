@@ -35,7 +35,7 @@ struct mq_wait {
 
 struct mq_file;
 
-int mq_reader_wait(struct mq_file *f, struct mq_wait *wait);
+int mq_reader_wait(struct mq_file *f, struct mq_wait *wait, u64 at);
 void mq_reader_wait_end(struct mq_wait *wait);
 void mq_waiters_init(struct mq_waiters *w);
 void mq_waiters_want_locked(struct mq_waiters *w, u64 off, u64 pos);

@@ -51,19 +51,13 @@ struct mq_level {
 	bool late;
 };
 
-static struct mq_level *level_of(const struct mq_file *f)
-{
-	/* Pairs with the store-release in mq_watermark_set(). */
-	return smp_load_acquire(&f->level);
-}
-
 /**
  * mq_file_waiters() - where those who read or poll a file wait
  * @f: the file
  */
 struct mq_waiters *mq_file_waiters(struct mq_file *f)
 {
-	struct mq_level *l = level_of(f);
+	struct mq_level *l = mq_file_level(f);
 
 	return l ? &l->waiters : mq_file_rwait(f);
 }
@@ -191,11 +185,11 @@ static enum hrtimer_restart level_late(struct hrtimer *timer)
  */
 void mq_watermark_want(struct mq_file *f)
 {
-	struct mq_level *l = level_of(f);
+	struct mq_level *l = mq_file_level(f);
 	u64 off, pos;
 
 	/* So that what it wants is told by where it stands now. */
-	mq_watermark_below(f);
+	mq_level_below(f, l);
 	level_wants(l, &off, &pos);
 	mq_waiters_want(mq_file_rwait(f), off, pos);
 }
@@ -234,20 +228,18 @@ static bool look(struct mq_file *f, u64 *at_off, u64 *at_pos, u64 *off, u64 *pos
 }
 
 /**
- * mq_watermark_below() - is there too little to be read yet?
+ * mq_level_below() - mq_watermark_below() of a file that has a watermark
  * @f: the file, at its own position
- *
- * Also false if it has no watermark, or nothing is to be waited for.
+ * @l: its watermark
  */
-bool mq_watermark_below(struct mq_file *f)
+bool mq_level_below(struct mq_file *f, struct mq_level *l)
 {
-	struct mq_level *l = level_of(f);
 	u64 at_off, at_pos, off, pos;
 	unsigned long flags;
 	bool below = false;
 	s64 since, age;
 
-	if (likely(!l) || must_read(f))
+	if (must_read(f))
 		return false;
 	if (!look(f, &at_off, &at_pos, &off, &pos, &since))
 		return false;
@@ -309,7 +301,7 @@ int mq_watermark_set(struct mq_file *f, const struct mq_watermark *mark)
 	    mark->delay > MQ_MAX_WATERMARK_NS || mark->reserved ||
 	    !mark->delay != (!mark->bytes && !mark->messages))
 		return -EINVAL;
-	if (!level_of(f)) {
+	if (!mq_file_level(f)) {
 		made = level_make(f);
 		if (!made)
 			return -ENOMEM;
@@ -320,7 +312,7 @@ int mq_watermark_set(struct mq_file *f, const struct mq_watermark *mark)
 		l = made;
 		made = NULL;
 		add_wait_queue(&mq_file_rwait(f)->queue, &l->entry);
-		/* Pairs with the load-acquire in level_of(). */
+		/* Pairs with the load-acquire in mq_file_level(). */
 		smp_store_release(&f->level, l);
 	}
 	spin_lock_irq(&l->lock);

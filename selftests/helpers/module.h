@@ -20,7 +20,8 @@ static inline bool module_loaded(void)
 	return !access("/sys/module/mq", F_OK);
 }
 
-static inline void module_load(void)
+/* The file to be loaded. */
+static inline int module_open(void)
 {
 	struct utsname u;
 	char path[256];
@@ -31,6 +32,13 @@ static inline void module_load(void)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		skip("no %s: not the kernel that the module was built for", path);
+	return fd;
+}
+
+static inline void module_load(void)
+{
+	int fd = module_open();
+
 	need_ret(syscall(SYS_finit_module, fd, "", 0), 0);
 	close(fd);
 }

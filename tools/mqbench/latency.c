@@ -97,7 +97,9 @@ static void measure_ping_pong(const struct options *o, const struct peer *peer, 
 	there.check = false;
 	back.check = false;
 	for (unsigned int i = 0; i < o->runs; i++) {
+		mark_begin();
 		ping_pong(peer, &there, &back, o->messages, samples);
+		mark_end();
 		take_quantiles(samples, o->messages, values, o->runs, i);
 	}
 	add(o, peer, size, "ping-pong", 1, o->messages, values);

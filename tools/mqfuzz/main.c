@@ -327,6 +327,9 @@ static void watch_kernel(void)
 		text = strchr(record, ';');
 		text = text ? text + 1 : record;
 		text[strcspn(text, "\n")] = 0;
+		/* Most of these are not of the module; tools/vm tells at the end. */
+		if (!out && strstr(text, "BUG: KCSAN:"))
+			continue;
 		for (unsigned int i = 0; !out && i < trouble_n; i++) {
 			if (!regexec(&trouble[i], text, 0, NULL, 0)) {
 				out = report_begin(text);
