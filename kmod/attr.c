@@ -4,6 +4,7 @@
  */
 #include <linux/bitops.h>
 #include <linux/errno.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 #include <mq/mq.h>
 #include <net/netlink.h>
@@ -40,7 +41,7 @@ static const struct attr_rule header_rules[MQ_HEADER_MAX + 1] = {
  * The attribute at @p, of @left bytes: its header, length, padding and place in
  * @rules. Unlike nla_ok() nothing is tolerated: what is stored is for ever.
  */
-static int attr_next(const u8 *p, u32 left, const struct attr_rule *rules, u32 nr_rules,
+static int attr_next(const u8 *p, u32 left, const struct attr_rule *rules, u32 max_type,
 		     u16 nested, u16 *type, u32 *len)
 {
 	const struct nlattr *nla = (const struct nlattr *)p;
@@ -58,7 +59,11 @@ static int attr_next(const u8 *p, u32 left, const struct attr_rule *rules, u32 n
 	*len = nla->nla_len - NLA_HDRLEN;
 	if (nested && *type == (nested | NLA_F_NESTED))
 		*type = nested;
-	if (*type > nr_rules || !rules[*type].max)
+	if (*type > max_type)
+		return -EINVAL;
+	/* The type is user space's: not even speculatively beyond the rules. */
+	*type = array_index_nospec(*type, max_type + 1);
+	if (!rules[*type].max)
 		return -EINVAL;
 	if (*len < rules[*type].min || *len > rules[*type].max)
 		return -EINVAL;

@@ -101,7 +101,7 @@ static void leave(void)
 	close(fd);
 }
 
-TEST(denied, "a cgroup that denies the major number: EPERM, root or not, whatever the name says")
+TEST(denied, "G.35: a cgroup that denies the major number: EPERM, root or not, whatever the name says")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 	int before = topic_open(t, "", O_RDWR);
@@ -115,7 +115,7 @@ TEST(denied, "a cgroup that denies the major number: EPERM, root or not, whateve
 	expect_eq(opened(t, "", O_RDWR), 0);
 }
 
-TEST(read_only, "a cgroup that allows reading: no writer")
+TEST(read_only, "G.35: a cgroup that allows reading: no writer")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 
@@ -126,7 +126,7 @@ TEST(read_only, "a cgroup that allows reading: no writer")
 	leave();
 }
 
-TEST(allowed, "a cgroup that allows both")
+TEST(allowed, "G.35: a cgroup that allows both")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 
@@ -135,7 +135,7 @@ TEST(allowed, "a cgroup that allows both")
 	leave();
 }
 
-TEST(one_topic, "a container that sees one topic, and no other, by a bind mount")
+TEST(one_topic, "G.35: a container that sees one topic, and no other, by a bind mount")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 	char path[192];

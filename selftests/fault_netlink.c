@@ -134,7 +134,7 @@ static struct nl_msg *make_waiters(void)
 	return nl_request(MQ_CMD_WAITER_GET, NLM_F_DUMP);
 }
 
-TEST_LIMIT(nth_one, "topics made, changed, deleted and told", 300)
+TEST_LIMIT(nth_one, "E.28: topics made, changed, deleted and told", 300)
 {
 	nth_begin();
 	nl_nth("topic-new", make_new, after_new);
@@ -145,7 +145,7 @@ TEST_LIMIT(nth_one, "topics made, changed, deleted and told", 300)
 	topic_del("nth");
 }
 
-TEST_LIMIT(nth_dumps, "topics, partitions, readers and waiters listed", 300)
+TEST_LIMIT(nth_dumps, "E.28: topics, partitions, readers and waiters listed", 300)
 {
 	const char *t = topic_new(.partitions = 100, .stamp = MQ_STAMP_UID);
 	static struct async a[3];
@@ -171,7 +171,7 @@ TEST_LIMIT(nth_dumps, "topics, partitions, readers and waiters listed", 300)
 		async_end(&a[i], SOON);
 }
 
-TEST(nth_memory, "nothing of all that is left")
+TEST(nth_memory, "E.28: nothing of all that is left")
 {
 	struct module_info m = module_settled();
 

@@ -53,7 +53,7 @@ static void check_open(long fd)
 	expect_eq(s.writers, 0);
 }
 
-TEST_LIMIT(nth_open, "open, of a topic and of its partitions, in every way", 300)
+TEST_LIMIT(nth_open, "E.28: open, of a topic and of its partitions, in every way", 300)
 {
 	static const char *const how[] = { "", "@1", "+from=newest", "+since=1h+until=end",
 					   "+format=record+overrun=skip" };
@@ -108,7 +108,7 @@ static void check_batch(long ret)
 	expect_messages(at.messages);
 }
 
-TEST_LIMIT(nth_write, "write and writev: a message whole or not at all, into a ring without memory yet", 300)
+TEST_LIMIT(nth_write, "E.28: write and writev: a message whole or not at all, into a ring without memory yet", 300)
 {
 	static const struct nth calls[] = {
 		{ "write", do_write_short, check_written },
@@ -128,7 +128,7 @@ TEST_LIMIT(nth_write, "write and writev: a message whole or not at all, into a r
 	}
 }
 
-TEST_LIMIT(nth_record, "a batch over several partitions, with keys and headers: all or none", 300)
+TEST_LIMIT(nth_record, "E.28: a batch over several partitions, with keys and headers: all or none", 300)
 {
 	char key[16];
 
@@ -177,7 +177,7 @@ static void check_rest(long ret)
 	expect_messages(at.messages);
 }
 
-TEST_LIMIT(nth_line, "lines, finished and unfinished", 300)
+TEST_LIMIT(nth_line, "E.28: lines, finished and unfinished", 300)
 {
 	at.topic = topic_new(.framing = MQ_FRAMING_LINE);
 	at.messages = 0;
@@ -228,7 +228,7 @@ static void check_record(long ret)
 	need_ret(lseek(at.fd, 0, SEEK_SET), 0);
 }
 
-TEST_LIMIT(nth_read, "read, readv, records, of one partition and of several", 300)
+TEST_LIMIT(nth_read, "E.28: read, readv, records, of one partition and of several", 300)
 {
 	int fd;
 
@@ -307,7 +307,7 @@ static void check_spliced_in(long ret)
 	need_ret(write(pipe_fd[1], big, 8000), 8000);
 }
 
-TEST_LIMIT(nth_splice, "splice and sendfile, in both directions", 300)
+TEST_LIMIT(nth_splice, "E.28: splice and sendfile, in both directions", 300)
 {
 	int fd;
 
@@ -349,7 +349,7 @@ static long do_mmap(void)
 	return 0;
 }
 
-TEST_LIMIT(nth_mmap, "mmap and munmap", 300)
+TEST_LIMIT(nth_mmap, "E.28: mmap and munmap", 300)
 {
 	const struct mq_map_header *h;
 
@@ -478,7 +478,7 @@ static long do_fdinfo(void)
 	return ret;
 }
 
-TEST_LIMIT(nth_calls, "ioctls, poll, epoll, fsync, fcntl, fdinfo, on a file of one and of several partitions", 300)
+TEST_LIMIT(nth_calls, "E.28: ioctls, poll, epoll, fsync, fcntl, fdinfo, on a file of one and of several partitions", 300)
 {
 	static const struct nth calls[] = {
 		{ "MQ_IOC_STAT", do_stat_ioctl, NULL },
@@ -566,7 +566,7 @@ static void check_mount(long ret)
 		need_ret(umount2("/mnt", MNT_DETACH), 0);
 }
 
-TEST_LIMIT(nth_fs, "the file system: look-up, readdir, stat, chmod, chown, ACLs, mount", 300)
+TEST_LIMIT(nth_fs, "E.28: the file system: look-up, readdir, stat, chmod, chown, ACLs, mount", 300)
 {
 	static const struct nth calls[] = {
 		{ "getdents", do_getdents, NULL },
@@ -589,7 +589,7 @@ TEST_LIMIT(nth_fs, "the file system: look-up, readdir, stat, chmod, chown, ACLs,
 	}
 }
 
-TEST(nth_memory, "nothing of all that is left")
+TEST(nth_memory, "E.28: nothing of all that is left")
 {
 	struct module_info m = module_settled();
 

@@ -408,7 +408,7 @@ static void administer(void *arg)
 	topic_del(victim);
 }
 
-TEST_LIMIT(load, "one in a hundred allocations and copies fails under load: nothing lost, twice or torn", 800)
+TEST_LIMIT(load, "E.28: one in a hundred allocations and copies fails under load: nothing lost, twice or torn", 800)
 {
 	pid_t readers[PARTS * WAYS], writers[WRITERS], admin;
 
@@ -448,7 +448,7 @@ TEST_LIMIT(load, "one in a hundred allocations and copies fails under load: noth
 	expect(sh->read_errors > 0 && sh->admin_errors > 0);
 }
 
-TEST(all_back, "nothing of all that is left")
+TEST(all_back, "E.28: nothing of all that is left")
 {
 	struct module_info m = module_settled();
 

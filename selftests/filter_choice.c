@@ -180,7 +180,7 @@ TEST(filter_bounds, "16 KiB of payload and 8 KiB of attributes are seen, not a b
 	expect_ret(read(past, big, sizeof(big)), 1);
 }
 
-TEST(filter_padding, "behind the payload is zero padding, not what the packet had there before")
+TEST(filter_padding, "F.32: behind the payload is zero padding, not what the packet had there before")
 {
 	const char *t = topic_new();
 	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
@@ -477,7 +477,7 @@ TEST(filter_ebpf_prog, "an eBPF socket filter; another type is EINVAL, no progra
 	expect_eq(file_stat(rd).filtered_messages, 2);
 }
 
-TEST(filter_refused, "bad programs, members and files are refused, and the old filter stays")
+TEST(filter_refused, "A.6: bad programs, members and files are refused, and the old filter stays")
 {
 	static struct sock_filter many[BPF_MAXINSNS + 1];
 	const char *t = topic_new();

@@ -175,7 +175,7 @@ TEST(known, "O_CREAT and O_TRUNC on a topic do nothing, O_EXCL is EEXIST")
 }
 
 /* faults.md A.9: what is no name cannot be created, and opens as nothing. */
-TEST(bad_topics, "what is no topic's name cannot be created, and is ENOENT")
+TEST(bad_topics, "A.9: what is no topic's name cannot be created, and is ENOENT")
 {
 	static const char *const bad[] = {
 		"a@0", "a:b", "a b", "a+b", "a=b", "a,b", "+", "@", "t\xff", "\xc3\xa4", "%s%n",
@@ -214,7 +214,7 @@ TEST(bad_topics, "what is no topic's name cannot be created, and is ENOENT")
 	close(fd);
 }
 
-TEST(long_topics, "128 bytes are a topic's name, 129 are none")
+TEST(long_topics, "A.9: 128 bytes are a topic's name, 129 are none")
 {
 	char name[130];
 

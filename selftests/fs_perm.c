@@ -89,7 +89,7 @@ static void fstat_is(int fd, mode_t mode, uid_t uid, gid_t gid)
 	expect_eq(st.st_gid, gid);
 }
 
-TEST(defaults, "a topic is root's alone unless it is configured otherwise")
+TEST(defaults, "G.34: a topic is root's alone unless it is configured otherwise")
 {
 	const char *t = topic_new(.partitions = 2);
 	const char *u = topic_new(.partitions = 2, .mode = 0640, .uid = OWNER, .gid = GROUP);
@@ -100,7 +100,7 @@ TEST(defaults, "a topic is root's alone unless it is configured otherwise")
 	perms_are(u, 0640, OWNER, GROUP);
 }
 
-TEST(modes, "each permission bit decides on its open, at every node, O_CREAT and O_TRUNC or not")
+TEST(modes, "G.34: each permission bit decides on its open, at every node, O_CREAT and O_TRUNC or not")
 {
 	static const struct {
 		uid_t uid;
@@ -134,7 +134,7 @@ TEST(modes, "each permission bit decides on its open, at every node, O_CREAT and
 	expect_err(execl(path(t, ""), "x", NULL), EACCES);
 }
 
-TEST(fd_passed, "rights are the opener's: a file goes on working for whoever gets it")
+TEST(fd_passed, "G.34, G.35: rights are the opener's: a file goes on working for whoever gets it")
 {
 	const char *t = topic_new(.mode = 0600);
 	int fd = topic_open(t, "", O_RDWR), status;
@@ -180,7 +180,7 @@ TEST(chmod_chown, "chmod and chown at any node change the topic: all nodes, open
 	perms_are(t, 0711, OWNER, USER);
 }
 
-TEST(netlink_changes, "what netlink changes is what all nodes and open files show, and what opens obey")
+TEST(netlink_changes, "G.34: what netlink changes is what all nodes and open files show, and what opens obey")
 {
 	const char *t = topic_new(.partitions = 2);
 	int fd = topic_open(t, "", O_RDONLY), fd1 = topic_open(t, "@1", O_RDONLY);
@@ -271,7 +271,7 @@ static void others_may_not(void *arg)
 			     (struct timespec[]) { { 1, 0 }, { 1, 0 } }, 0), EPERM);
 }
 
-TEST(who_may_change, "the owner may chmod, and chgrp to his groups; others may nothing")
+TEST(who_may_change, "G.34: the owner may chmod, and chgrp to his groups; others may nothing")
 {
 	const char *t = topic_new(.partitions = 2, .uid = OWNER, .gid = GROUP, .mode = 0666);
 	int fd;
@@ -315,7 +315,7 @@ static void acl_is(const char *t, const struct acl *want)
 	}
 }
 
-TEST(acl, "an ACL set at one node is shown by all, grants what it says, and outlives the inodes")
+TEST(acl, "G.34: an ACL set at one node is shown by all, grants what it says, and outlives the inodes")
 {
 	const char *t = topic_new(.partitions = 2);
 	struct acl acl = user_acl(6, 6), rdonly = user_acl(4, 4);
@@ -410,7 +410,7 @@ static bool deny(const char *group, dev_t dev)
 	return !write_file(file, text);
 }
 
-TEST(device_cgroup, "what the device cgroup denies, root cannot open: by the topic's own number")
+TEST(device_cgroup, "G.35: what the device cgroup denies, root cannot open: by the topic's own number")
 {
 	const char *root = "/tmp/mqtest-devices", *group = "/tmp/mqtest-devices/mq";
 	const char *t = topic_new(.partitions = 2), *u = topic_new();

@@ -194,7 +194,7 @@ static void look_up(void *arg)
 		fail("nothing was ever found");
 }
 
-TEST_LIMIT(coming_and_going, "look-ups in all spellings while the topic is deleted and created anew", 120)
+TEST_LIMIT(coming_and_going, "D.20: look-ups in all spellings while the topic is deleted and created anew", 120)
 {
 	const char *t = topic_name();
 	unsigned int refs = settled_refs(), i;

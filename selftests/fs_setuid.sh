@@ -21,8 +21,8 @@ is "$(mqctl consume "$t" --format json | python3 -c 'import json, sys
 for line in sys.stdin:
     d = json.loads(line)
     print(d["uid"], d["writer-uid"], "No such file" in d["payload"])')" \
-	"1234 0 True" "the entry names the user, the stamp root, whose program it was"
-check_fails "a topic that is not the user's is not opened for it" 2 \
+	"1234 0 True" "G.35: the entry names the user, the stamp root, whose program it was"
+check_fails "G.35: a topic that is not the user's is not opened for it" 2 \
 	as 1234 "exec $lib_tmp/ls /no/such 2>$MQ/$closed"
 is "$(stat_of "$closed" messages-in)" 0 "and nothing is in it"
 

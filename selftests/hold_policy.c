@@ -271,7 +271,7 @@ TEST(hold_off, "hold=readers taken away wakes the waiting writer; the oldest goe
 	expect_eq(topic_counters(h.topic).evicted, 1);
 }
 
-TEST(hold_block_delete, "overflow=block: deleting the topic ends the waiting write with ENODEV")
+TEST(hold_block_delete, "D.20: overflow=block: deleting the topic ends the waiting write with ENODEV")
 {
 	for (int persistent = 0; persistent < 2; persistent++) {
 		struct held h = held_topic(persistent, MQ_OVERFLOW_BLOCK);

@@ -395,7 +395,7 @@ TEST(line_record, "a record on a line topic is one line that ends in its only ne
 	LINES(t, 0, "good\n", "\n");
 }
 
-TEST(line_fault, "a bad pointer in the middle of lines loses and doubles nothing")
+TEST(line_fault, "A.2: a bad pointer in the middle of lines loses and doubles nothing")
 {
 	const char *t = line_topic();
 	int fd = topic_open(t, "", O_WRONLY);

@@ -117,7 +117,7 @@ static void writer(const char *t, const char *options, size_t skip_bytes)
 	close(fd);
 }
 
-TEST(fault_writer, "a writer stopped by userfaultfd before, or in the middle of, its message stalls nobody")
+TEST(fault_writer, "A.3: a writer stopped by userfaultfd before, or in the middle of, its message stalls nobody")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 
@@ -125,7 +125,7 @@ TEST(fault_writer, "a writer stopped by userfaultfd before, or in the middle of,
 	writer(t, "", 1000);
 }
 
-TEST(fault_line, "the same on a line topic")
+TEST(fault_line, "A.3: the same on a line topic")
 {
 	const char *t = topic_new(.ring_bytes = 65536, .framing = MQ_FRAMING_LINE);
 
@@ -133,7 +133,7 @@ TEST(fault_line, "the same on a line topic")
 	writer(t, "", 1000);
 }
 
-TEST(fault_batch, "a batch writer stopped in header, descriptors, attributes or payload stalls nobody")
+TEST(fault_batch, "A.3: a batch writer stopped in header, descriptors, attributes or payload stalls nobody")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 	int fd = topic_open(t, "+format=record", O_WRONLY);
@@ -171,7 +171,7 @@ TEST(fault_batch, "a batch writer stopped in header, descriptors, attributes or 
 	}
 }
 
-TEST(fault_batch_changes, "a batch that changes while it faults is taken as it was checked, or refused")
+TEST(fault_batch_changes, "A.7: a batch that changes while it faults is taken as it was checked, or refused")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 	int fd = topic_open(t, "+format=record", O_WRONLY);
@@ -215,7 +215,7 @@ TEST(fault_batch_changes, "a batch that changes while it faults is taken as it w
 	}
 }
 
-TEST(fault_reader, "a reader whose buffer faults stalls neither writers nor other readers")
+TEST(fault_reader, "A.3: a reader whose buffer faults stalls neither writers nor other readers")
 {
 	static const char *const options[] = { "", "+format=record" };
 
@@ -246,7 +246,7 @@ TEST(fault_reader, "a reader whose buffer faults stalls neither writers nor othe
 	}
 }
 
-TEST(fault_reader_overrun, "a reader overrun while its buffer faults is told, exactly")
+TEST(fault_reader_overrun, "D.26: a reader overrun while its buffer faults is told, exactly")
 {
 	const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64);
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
@@ -269,7 +269,74 @@ TEST(fault_reader_overrun, "a reader overrun while its buffer faults is told, ex
 	expect(!memcmp(trap.map, zeros, 100) || !memcmp(trap.map, "soon gone", 9));
 }
 
-TEST(fault_killed, "a writer stopped by userfaultfd can be killed; nothing of its message is visible")
+/* Everybody else writes and reads, until so much time has gone; the longest that one waited. */
+static uint64_t others_for(const char *t, uint64_t ns)
+{
+	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "+from=newest", O_RDONLY);
+	uint64_t end = now_ns() + ns, longest = 0, n = 0;
+	char got[PAGE];
+
+	while (now_ns() < end) {
+		uint64_t start = now_ns();
+
+		need_ret(write(fd, &n, sizeof(n)), sizeof(n));
+		need(expect_mem(got, read(rd, got, sizeof(got)), &n, sizeof(n)));
+		n++;
+		if (now_ns() - start > longest)
+			longest = now_ns() - start;
+	}
+	note("%llu messages meanwhile, the longest took %.1f ms", (unsigned long long)n,
+	     longest / 1e6);
+	expect(n >= 100);
+	close(fd);
+	close(rd);
+	return longest;
+}
+
+TEST_LIMIT(fault_ten_seconds, "A.3: userfaultfd answers after 10 s: others are not delayed, the call then ends", 120)
+{
+	const char *t = topic_new(.ring_bytes = 65536);
+	int fd = topic_open(t, "", O_WRONLY), rec = topic_open(t, "+format=record", O_WRONLY);
+	int rd = topic_open(t, "", O_RDONLY);
+	struct trap trap[3] = { set_trap(2 * PAGE), set_trap(2 * PAGE), set_trap(2 * PAGE) };
+	struct batch *b = batch_new();
+	static char page[PAGE], zeros[PAGE];
+	struct async a[3];
+	size_t len;
+	void *flat;
+
+	need_ret(write(fd, "for the trap", 12), 12);
+	batch_add(b, "one of the batch", 16);
+	flat = batch_build(b, MQ_PARTITION_ANY, &len);
+	memset(page, 'w', PAGE);
+	spring(&trap[0], 0, page);
+	async_write(&a[0], fd, trap[0].map + PAGE - 500, 1000);
+	memcpy(page + PAGE - len / 2, flat, len / 2);
+	spring(&trap[1], 0, page);
+	async_write(&a[1], rec, trap[1].map + PAGE - len / 2, len);
+	async_read(&a[2], rd, trap[2].map, PAGE);
+	for (int i = 0; i < 3; i++) {
+		expect_sprung(&trap[i]);
+		expect_waits(&a[i]);
+	}
+	/* Who waits for one of the three waits for all of the time. */
+	expect(others_for(t, 10000000000ULL) < 5000000000ULL);
+	for (int i = 0; i < 3; i++)
+		expect_waits(&a[i]);
+	memset(page, 'w', PAGE);
+	spring(&trap[0], PAGE, page);
+	memcpy(page, (char *)flat + len / 2, len - len / 2);
+	spring(&trap[1], PAGE, page);
+	spring(&trap[2], 0, zeros);
+	for (int i = 0; i < 3; i++)
+		need(async_end(&a[i], SOON));
+	expect_eq(a[0].ret, 1000);
+	expect_eq(a[1].ret, len);
+	/* Its message is there still, or it is told that it is not. */
+	expect(a[2].ret == 12 || (a[2].ret == -1 && a[2].error == ENOBUFS));
+}
+
+TEST(fault_killed, "D.22: a writer stopped by userfaultfd can be killed; nothing of its message is visible")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY);
@@ -295,27 +362,44 @@ TEST(fault_killed, "a writer stopped by userfaultfd can be killed; nothing of it
 
 static volatile bool stop;
 
-static long flip_protection(void *arg)
+struct flipped {
+	char *page;
+	int file;	/* its content */
+};
+
+/* The page goes, in three ways, and comes back. */
+static long flip(void *arg)
 {
-	while (!stop) {
-		mprotect(arg, PAGE, PROT_NONE);
-		mprotect(arg, PAGE, PROT_READ | PROT_WRITE);
+	struct flipped *f = arg;
+
+	for (unsigned int i = 0; !stop; i++) {
+		if (i % 3 == 0)
+			mprotect(f->page, PAGE, PROT_NONE);
+		else if (i % 3 == 1)
+			munmap(f->page, PAGE);
+		else
+			madvise(f->page, PAGE, MADV_DONTNEED);
+		mmap(f->page, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, f->file, PAGE);
 	}
 	return 0;
 }
 
-TEST(fault_unmapped, "a page taken away by another thread in mid-copy: EFAULT or whole, others undisturbed")
+TEST(fault_unmapped, "A.3: a page taken away by another thread in mid-copy: EFAULT or whole, others undisturbed")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
-	char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct flipped f = { .file = memfd_create("mqtest", MFD_CLOEXEC) };
 	static char want[6000], got[8192];
 	unsigned int whole = 0, faults = 0;
 	struct async a;
+	char *map;
 
 	pattern_fill(want, sizeof(want), 1);
-	memcpy(map, want, sizeof(want));
-	async_start(&a, flip_protection, map + PAGE);
+	need_ret(write(f.file, want, sizeof(want)), sizeof(want));
+	map = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, f.file, 0);
+	need(map != MAP_FAILED);
+	f.page = map + PAGE;
+	async_start(&a, flip, &f);
 	for (int i = 0; i < 3000; i++) {
 		ssize_t n = write(fd, map, sizeof(want));
 

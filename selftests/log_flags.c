@@ -54,7 +54,7 @@ static void expect_mode(const char *t, int fd, int mode, int flags)
 	close(p[1]);
 }
 
-TEST(open_flags, "every combination of open flags, and of those that fcntl can change")
+TEST(open_flags, "A.11: every combination of open flags, and of those that fcntl can change")
 {
 	const char *t = topic_new();
 	int direct = -1, fd = topic_open(t, "", O_WRONLY);
@@ -90,7 +90,7 @@ TEST(open_flags, "every combination of open flags, and of those that fcntl can c
 	}
 }
 
-TEST(call_flags, "each flag of preadv2 and pwritev2, known or not: all is done, or nothing")
+TEST(call_flags, "A.11: each flag of preadv2 and pwritev2, known or not: all is done, or nothing")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY), rd;

@@ -86,7 +86,7 @@ TEST(options_get, "the options of a name are shown, those set, too; all three ar
 	expect_eq(file_stat(named).flags & MQ_STAT_RECORD, MQ_STAT_RECORD);
 }
 
-TEST(options_refused, "unknown bits and values are EINVAL, reading's options EBADF; nothing changes")
+TEST(options_refused, "A.6: unknown bits and values are EINVAL, reading's options EBADF; nothing changes")
 {
 	const char *t = topic_new();
 	int rd = topic_open(t, "", O_RDONLY), wr = topic_open(t, "", O_WRONLY);

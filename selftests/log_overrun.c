@@ -202,7 +202,7 @@ static void hooked(const char *point, bool record, unsigned int done, unsigned i
 	}
 }
 
-TEST(hook_read_start, "hook read-start: overrun between check and copy")
+TEST(hook_read_start, "D.26: hook read-start: overrun between check and copy")
 {
 	hooked("read-start", false, 0, 1);
 	hooked("read-start", false, 3, 7);
@@ -210,7 +210,7 @@ TEST(hook_read_start, "hook read-start: overrun between check and copy")
 	hooked("read-start", false, 7, 7);	/* gone is only what was read */
 }
 
-TEST(hook_read_copied, "hook read-copied: overrun between copy and second check")
+TEST(hook_read_copied, "D.26: hook read-copied: overrun between copy and second check")
 {
 	hooked("read-copied", false, 0, 1);
 	hooked("read-copied", false, 3, 7);
@@ -218,7 +218,7 @@ TEST(hook_read_copied, "hook read-copied: overrun between copy and second check"
 	hooked("read-copied", false, 7, 7);
 }
 
-TEST(hook_record_start, "hook record-start: the same for a batch")
+TEST(hook_record_start, "D.26: hook record-start: the same for a batch")
 {
 	hooked("record-start", true, 0, 1);
 	hooked("record-start", true, 3, 7);
@@ -226,7 +226,7 @@ TEST(hook_record_start, "hook record-start: the same for a batch")
 	hooked("record-start", true, 7, 7);
 }
 
-TEST(hook_record_copied, "hook record-copied: the same for a batch")
+TEST(hook_record_copied, "D.26: hook record-copied: the same for a batch")
 {
 	hooked("record-copied", true, 0, 1);
 	hooked("record-copied", true, 3, 7);
@@ -234,7 +234,7 @@ TEST(hook_record_copied, "hook record-copied: the same for a batch")
 	hooked("record-copied", true, 7, 7);
 }
 
-TEST(hook_skip, "hooks with overrun=skip: the read goes on at the oldest, counted")
+TEST(hook_skip, "D.26: hooks with overrun=skip: the read goes on at the oldest, counted")
 {
 	static const char *const points[] = { "read-start", "read-copied" };
 
@@ -253,7 +253,7 @@ TEST(hook_skip, "hooks with overrun=skip: the read goes on at the oldest, counte
 	hook_off();
 }
 
-TEST(hook_pread, "hooks under a pread: ENOBUFS, nothing moves or counts")
+TEST(hook_pread, "D.26: hooks under a pread: ENOBUFS, nothing moves or counts")
 {
 	static const char *const points[] = { "read-start", "read-copied" };
 
@@ -320,7 +320,7 @@ TEST(overrun_empty, "empty messages do not count for plain readers, they do for 
 	expect_mem(buf, read(rd, buf, sizeof(buf)), "rest", 4);
 }
 
-TEST_LIMIT(overrun_race, "a reader that is lapped all the time: every message is whole, every loss counted", 150)
+TEST_LIMIT(overrun_race, "D.26: a reader that is lapped all the time: every message is whole, every loss counted", 150)
 {
 	const char *t = topic_new(.ring_bytes = 16384, .ring_messages = 256);
 	enum { N = 100000 };

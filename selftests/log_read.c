@@ -29,7 +29,7 @@ TEST(read_one, "each read returns one message, in order")
 	expect_eq(topic_counters(t).bytes_out, 17);
 }
 
-TEST(read_short, "a short buffer gets the beginning, the next reads the rest")
+TEST(read_short, "A.4: a short buffer gets the beginning, the next reads the rest")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
@@ -64,7 +64,7 @@ TEST(read_readv, "readv and preadv2 fill their pieces with one message")
 	expect_mem(b, 3, "ond", 3);
 }
 
-TEST(read_fault, "a read into bad or read-only memory is EFAULT and moves nothing")
+TEST(read_fault, "A.4: a read into bad or read-only memory is EFAULT and moves nothing")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY);
@@ -304,7 +304,7 @@ TEST(read_since, "since= starts at the first message not older than that")
 	expect_err(read(rd, got, sizeof(got)), EAGAIN);
 }
 
-TEST(read_own_position, "each open file has its own position; dup and fork share one")
+TEST(read_own_position, "D.23: each open file has its own position; dup and fork share one")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY), a = topic_open(t, "", O_RDONLY);
@@ -373,7 +373,7 @@ TEST(read_sizes, "fstat, FIONREAD and fdinfo say end, readable bytes, position, 
 	expect(fdinfo(rd, "mq-topic-id", got, sizeof(got)) && !strcmp(got, id));
 }
 
-TEST(read_stale, "a buffer keeps what was behind the message, nothing foreign appears in it")
+TEST(read_stale, "F.32: a buffer keeps what was behind the message, nothing foreign appears in it")
 {
 	const char *t = topic_new(.ring_bytes = 4096);
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);

@@ -12,7 +12,7 @@ static void put(int fd, const char *text)
 
 static const int modes[] = { O_RDONLY, O_RDWR };
 
-TEST(seek_set, "SEEK_SET: start, end, into the middle of a message; beyond the end EINVAL")
+TEST(seek_set, "A.5: SEEK_SET: start, end, into the middle of a message; beyond the end EINVAL")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY);
@@ -43,7 +43,7 @@ TEST(seek_set, "SEEK_SET: start, end, into the middle of a message; beyond the e
 	}
 }
 
-TEST(seek_cur, "SEEK_CUR: forth and back, not below 0, not beyond the end")
+TEST(seek_cur, "A.5: SEEK_CUR: forth and back, not below 0, not beyond the end")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY);
@@ -66,7 +66,7 @@ TEST(seek_cur, "SEEK_CUR: forth and back, not below 0, not beyond the end")
 	}
 }
 
-TEST(seek_end, "SEEK_END, then read: only new ones; back from the end; not beyond it")
+TEST(seek_end, "A.5: SEEK_END, then read: only new ones; back from the end; not beyond it")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY);
@@ -111,7 +111,7 @@ static const char *evicted_topic(void)
 	return t;
 }
 
-TEST(seek_data, "SEEK_DATA: the oldest retained at or after; nothing at or after is ENXIO")
+TEST(seek_data, "A.5: SEEK_DATA: the oldest retained at or after; nothing at or after is ENXIO")
 {
 	const char *t = evicted_topic();
 	char got[64];
@@ -133,7 +133,37 @@ TEST(seek_data, "SEEK_DATA: the oldest retained at or after; nothing at or after
 	}
 }
 
-TEST(seek_lost, "a seek to before the oldest, then a read: ENOBUFS once, the range counted")
+TEST(seek_pread, "A.5: reads at a position of their own: negative, in a message, gone, at and beyond the end")
+{
+	const char *t = evicted_topic();
+	static const char *const options[] = { "", "+until=end" };
+	char got[64];
+
+	for (int i = 0; i < 2; i++) {
+		int rd = topic_open(t, options[i], O_RDONLY | O_NONBLOCK);
+
+		expect_err(pread(rd, got, 64, -1), EINVAL);
+		expect_err(pread(rd, got, 64, INT64_MIN), EINVAL);
+		expect_mem(got, pread(rd, got, 64, 504), "00050.", 6);
+		expect_err(pread(rd, got, 64, 0), ENOBUFS);
+		expect_err(pread(rd, got, 64, 359), ENOBUFS);
+		for (int k = 0; k < 3; k++) {
+			static const off_t beyond[] = { 1000, 1001, INT64_MAX };
+			ssize_t n = pread(rd, got, 64, beyond[k]);
+
+			/* Nothing there, as at a file's end. */
+			if (n != 0 && (n != -1 || (errno != EAGAIN && errno != EINVAL)))
+				fail("pread at %lld: %zd, %s", (long long)beyond[k], n,
+				     mqt_errno(errno));
+		}
+		/* None of them moved it or lost it anything. */
+		expect_eq(file_stat(rd).lost_messages, 0);
+		expect_mem(got, read(rd, got, 64), "m00000036.", 10);
+		close(rd);
+	}
+}
+
+TEST(seek_lost, "A.5: a seek to before the oldest, then a read: ENOBUFS once, the range counted")
 {
 	const char *t = evicted_topic();
 	char got[64];
@@ -153,7 +183,7 @@ TEST(seek_lost, "a seek to before the oldest, then a read: ENOBUFS once, the ran
 	}
 }
 
-TEST(seek_ioctl, "MQ_IOC_SEEK: oldest, newest, offset; gone ENOBUFS, beyond EINVAL, nothing moves")
+TEST(seek_ioctl, "A.5: MQ_IOC_SEEK: oldest, newest, offset; gone ENOBUFS, beyond EINVAL, nothing moves")
 {
 	const char *t = evicted_topic();
 	struct mq_seek seek;
@@ -193,7 +223,7 @@ TEST(seek_ioctl, "MQ_IOC_SEEK: oldest, newest, offset; gone ENOBUFS, beyond EINV
 	expect_err(file_seek(topic_open(t, "", O_WRONLY), MQ_SEEK_OLDEST, 0, NULL), EBADF);
 }
 
-TEST(seek_record, "on format=record files the position, lseek included, is the offset")
+TEST(seek_record, "A.5: on format=record files the position, lseek included, is the offset")
 {
 	const char *t = evicted_topic();
 	static uint64_t buf[4096];
@@ -236,7 +266,7 @@ TEST(seek_writer, "a write-only file's seeks do not disturb its writes")
 	expect_mem(got, read(rd, got, 64), "two", 3);
 }
 
-TEST_LIMIT(seek_time_back, "time stamps never go back; a clock set back by 20 s starts a new run, flagged", 90)
+TEST_LIMIT(seek_time_back, "D.25: time stamps never go back; a clock set back by 20 s starts a new run, flagged", 90)
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "+format=record", O_RDONLY);

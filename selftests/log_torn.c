@@ -112,7 +112,7 @@ static void drain(int rd, bool all)
 #define KILLS	1000
 #define ALIVE	4
 
-TEST_LIMIT(torn_kills, "1,000 kills of writers in mid-write: 0 messages torn, no gap", 300)
+TEST_LIMIT(torn_kills, "D.22: 1,000 kills of writers in mid-write: 0 messages torn, no gap", 300)
 {
 	const char *t = topic_new(.ring_bytes = 1 << 16, .hold = MQ_HOLD_READERS,
 				  .set = MQT(OVERFLOW));
@@ -153,7 +153,7 @@ TEST_LIMIT(torn_kills, "1,000 kills of writers in mid-write: 0 messages torn, no
 	wait_until(topic_counters(t).writers == 0, SOON);
 }
 
-TEST_LIMIT(torn_stopped, "a writer or reader that is stopped (SIGSTOP) holds nobody up", 120)
+TEST_LIMIT(torn_stopped, "D.22: a writer or reader that is stopped (SIGSTOP) holds nobody up", 120)
 {
 	const char *t = topic_new(.ring_bytes = 1 << 18);
 	int fd = topic_open(t, "", O_WRONLY);

@@ -172,7 +172,7 @@ TEST(uring_durable, "a durable write that may not wait is refused, nothing appen
 	expect_eq(topic_counters(t).messages_in, 1);
 }
 
-TEST(uring_nowait, "RWF_NOWAIT: there is something to read or room, or it is EAGAIN; nothing is refused")
+TEST(uring_nowait, "A.11: RWF_NOWAIT: there is something to read or room, or it is EAGAIN; nothing is refused")
 {
 	const char *t = topic_new(.ring_bytes = 4096, .hold = MQ_HOLD_READERS,
 				  .overflow = MQ_OVERFLOW_BLOCK, .set = MQT(OVERFLOW));

@@ -22,7 +22,7 @@ static void expect_nothing_appended(const char *topic)
 	expect_eq(p.stats.bytes_in, 0);
 }
 
-TEST(write_zero, "a write of 0 bytes returns 0 and appends nothing")
+TEST(write_zero, "A.1: a write of 0 bytes returns 0 and appends nothing")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY);
@@ -36,7 +36,7 @@ TEST(write_zero, "a write of 0 bytes returns 0 and appends nothing")
 	expect_nothing_appended(t);
 }
 
-TEST(write_max, "max_message_bytes fits, one byte more is EMSGSIZE")
+TEST(write_max, "A.1: max_message_bytes fits, one byte more is EMSGSIZE")
 {
 	const char *t = topic_new(.ring_bytes = 65536, .max_message_bytes = 1000);
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
@@ -52,7 +52,7 @@ TEST(write_max, "max_message_bytes fits, one byte more is EMSGSIZE")
 	expect_err(read(rd, got, sizeof(got)), EAGAIN);
 }
 
-TEST(write_quarter, "the limit by default is 1 MiB, or a quarter of a smaller ring")
+TEST(write_quarter, "A.1: the limit by default is 1 MiB, or a quarter of a smaller ring")
 {
 	char *buf = calloc(1, 1048577);
 	struct topic_info info;
@@ -76,26 +76,29 @@ TEST(write_quarter, "the limit by default is 1 MiB, or a quarter of a smaller ri
 	expect_eq(head(t), 1);
 }
 
-TEST(write_huge, "absurd lengths fail cleanly and append nothing")
+TEST(write_huge, "A.1: absurd lengths fail cleanly and append nothing")
 {
 	static const size_t lens[] = { 1UL << 31, UINT32_MAX, (1UL << 32) + 1, SSIZE_MAX,
 				       (size_t)SSIZE_MAX + 1, SIZE_MAX };
+	static const char *const options[] = { "", "@0", "+format=record" };
 	const char *t = topic_new();
-	int fd = topic_open(t, "", O_WRONLY);
 	void *map = mmap(NULL, (1UL << 32) + 8192, PROT_READ,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	need(map != MAP_FAILED);
-	for (unsigned int i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-		ssize_t ret = write(fd, map, lens[i]);
+	for (unsigned int i = 0; i < sizeof(lens) / sizeof(lens[0]) * 3; i++) {
+		int fd = topic_open(t, options[i % 3], O_WRONLY);
+		ssize_t ret = write(fd, map, lens[i / 3]);
 
 		if (ret != -1 || (errno != EMSGSIZE && errno != EFAULT && errno != EINVAL))
-			fail("write of %zu: %zd, %s", lens[i], ret, mqt_errno(errno));
+			fail("write of %zu, %s: %zd, %s", lens[i / 3], options[i % 3], ret,
+			     mqt_errno(errno));
+		close(fd);
 	}
 	expect_nothing_appended(t);
 }
 
-TEST(writev_pieces, "writev of 1,024 pieces is one message")
+TEST(writev_pieces, "A.2: writev of 1,024 pieces is one message")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
@@ -116,7 +119,7 @@ TEST(writev_pieces, "writev of 1,024 pieces is one message")
 	expect_mem(got, read(rd, got, sizeof(got)), buf, 3069);
 }
 
-TEST(writev_overflow, "writev whose total overflows appends nothing")
+TEST(writev_overflow, "A.2: writev whose total overflows appends nothing")
 {
 	const char *t = topic_new(.ring_bytes = 65536, .max_message_bytes = 100);
 	int fd = topic_open(t, "", O_WRONLY);
@@ -135,7 +138,7 @@ TEST(writev_overflow, "writev whose total overflows appends nothing")
 	expect_ret(writev(fd, iov, 2), 100);
 }
 
-TEST(writev_fault, "a bad pointer in the middle: EFAULT, and not one byte is visible")
+TEST(writev_fault, "A.2: a bad pointer in the middle: EFAULT, and not one byte is visible")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
@@ -201,7 +204,7 @@ TEST(write_offset, "the offset of pwrite is ignored, on every kind of file")
 	}
 }
 
-TEST(write_rwf, "RWF flags: APPEND is what a write does, DSYNC needs a store, unknown ones fail")
+TEST(write_rwf, "A.11: RWF flags: APPEND is what a write does, DSYNC needs a store, unknown ones fail")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY);
@@ -222,7 +225,7 @@ TEST(write_rwf, "RWF flags: APPEND is what a write does, DSYNC needs a store, un
 	expect_eq(head(t), 2 + (ret == 1));
 }
 
-TEST(write_modes, "files open the wrong way round are EBADF; open flags of a redirection do no harm")
+TEST(write_modes, "A.11: files open the wrong way round are EBADF; open flags of a redirection do no harm")
 {
 	static const int flags[] = { O_TRUNC, O_CREAT | O_TRUNC, O_APPEND, O_CREAT | O_APPEND,
 				     O_NONBLOCK, O_NOFOLLOW, O_NOCTTY };
@@ -341,7 +344,7 @@ TEST(write_uid, "the uid of an entry is the opener's, not the writer's")
 	expect_eq(r[0].e->pid, pid);
 }
 
-TEST(write_start, "given start values, a log goes on there; at the end of numbers it says EFBIG")
+TEST(write_start, "D.25: given start values, a log goes on there; at the end of numbers it says EFBIG")
 {
 	static const uint64_t starts[] = { (1ULL << 31) - 5, (1ULL << 32) - 5, (1ULL << 33) - 5,
 					   (1ULL << 62) - 5 };
@@ -372,7 +375,7 @@ TEST(write_start, "given start values, a log goes on there; at the end of number
 	}
 }
 
-TEST(write_end_of_numbers, "the last position before 2^63 is used, the next byte is EFBIG")
+TEST(write_end_of_numbers, "D.25: the last position before 2^63 is used, the next byte is EFBIG")
 {
 	const char *t = topic_new(.start_position = INT64_MAX - 10, .ring_bytes = 4096);
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
@@ -388,4 +391,27 @@ TEST(write_end_of_numbers, "the last position before 2^63 is used, the next byte
 	expect_eq(p.head_position, INT64_MAX - 5);
 	expect_eq(topic_add(&(struct topic_opts) { .name = topic_name(),
 						    .start_position = UINT64_MAX }), -EINVAL);
+}
+
+TEST(write_end_of_offsets, "D.25: the last offset before 2^63 is used, the next message is EFBIG")
+{
+	const char *t = topic_new(.start_offset = INT64_MAX - 3, .ring_bytes = 4096);
+	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "+format=record", O_RDONLY);
+	struct batch *b = batch_new();
+	int rec = topic_open(t, "+format=record", O_WRONLY);
+	static uint64_t buf[1024];
+	struct rec r[4];
+
+	for (int i = 0; i < 4; i++)
+		batch_add(b, "x", 1);
+	expect_ret(batch_write(b, rec, MQ_PARTITION_ANY), -1);	/* one too many: none */
+	expect_eq(errno, EFBIG);
+	for (int i = 0; i < 3; i++)
+		expect_ret(write(fd, "y", 1), 1);
+	expect_err(write(fd, "z", 1), EFBIG);
+	expect(partition_state(t, 0).head_offset == INT64_MAX);
+	need_eq(batch_parse(buf, read(rd, buf, sizeof(buf)), r, 4, NULL), 3);
+	expect(r[2].e->offset == INT64_MAX - 1);
+	expect(lseek(rd, 0, SEEK_CUR) == INT64_MAX);
+	expect_eq(file_stat(rd).lost_messages, 0);
 }

@@ -141,7 +141,7 @@ static void stay(void *arg)
 	pause();
 }
 
-TEST(mem_cgroup_limit, "at the cgroup's limit: ENOMEM, nothing appended, counted, nobody killed; room helps")
+TEST(mem_cgroup_limit, "E.29: at the cgroup's limit: ENOMEM, nothing appended, counted, nobody killed; room helps")
 {
 	volatile int *in = shared_alloc(sizeof(*in));
 	struct topic_stats s;
@@ -190,7 +190,7 @@ static void create_inside(void *arg)
 	pause();
 }
 
-TEST(mem_cgroup_gone, "the creator's cgroup is killed and removed: the topic goes on")
+TEST(mem_cgroup_gone, "E.29: the creator's cgroup is killed and removed: the topic goes on")
 {
 	const char *t = topic_name();
 	struct topic_info info;

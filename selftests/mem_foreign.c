@@ -42,7 +42,7 @@ static void expect_zeros(const struct map *m, const char *what, uint64_t from, u
 	}
 }
 
-TEST_LIMIT(mapped, "a map shows what was written and zeros, whatever had the memory before", 120)
+TEST_LIMIT(mapped, "F.32: a map shows what was written and zeros, whatever had the memory before", 120)
 {
 	for (int round = 0; round < 20 && failures() < 5; round++) {
 		const struct mq_map_header *h;
@@ -76,7 +76,7 @@ TEST_LIMIT(mapped, "a map shows what was written and zeros, whatever had the mem
 	}
 }
 
-TEST(behind, "read, record read, pread and splice give as many bytes as they say, and those")
+TEST(behind, "F.32: read, record read, pread and splice give as many bytes as they say, and those")
 {
 	const char *t = topic_new(.ring_bytes = RING);
 	int fd, p[2];
@@ -145,7 +145,7 @@ static void walk_message(const struct nlmsghdr *nlh, void *arg)
 	walk_attrs(w, (const void *)(g + 1), nlmsg_datalen(nlh) - sizeof(*g));
 }
 
-TEST(netlink, "every byte of a netlink answer is defined, padding included")
+TEST(netlink, "F.32: every byte of a netlink answer is defined, padding included")
 {
 	static const int commands[] = { MQ_CMD_TOPIC_GET, MQ_CMD_PARTITION_GET, MQ_CMD_READER_GET };
 	struct walk w = { 0 };
@@ -187,7 +187,7 @@ static void nonsense(void *arg)
 	}
 }
 
-TEST_LIMIT(quiet, "thousands of bad calls of a user leave nothing in the kernel log", 120)
+TEST_LIMIT(quiet, "F.33: thousands of bad calls of a user leave nothing in the kernel log", 120)
 {
 	const char *t = topic_new(.mode = 0666, .ring_bytes = RING);
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);

@@ -93,28 +93,30 @@ TEST(mem_lend_back, "what comes back is the module's again: its memory is that o
 	expect_eq(module_settled().memory, before);
 }
 
-/* One byte in a pipe keeps a chunk: as many pipes as a user may have, and the ring goes on. */
+/* One byte keeps a chunk: as many pipes and sockets as a user may have, and the ring goes on. */
 static void greedy(void *arg)
 {
 	int r = topic_open(arg, "", O_RDONLY), p[2];
 
 	need_ret(setresgid(65534, 65534, 65534), 0);
 	need_ret(setresuid(65534, 65534, 65534), 0);
-	for (;;) {
+	for (unsigned int n = 0;; n++) {
 		struct mq_stat st = file_stat(r);
+		bool by_socket = n & 1;
 
-		if (pipe(p))
+		if (by_socket ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p) : pipe(p))
 			pause();
 		for (unsigned int i = 1; i <= 15 && i * CHUNK < st.head_position; i++) {
 			if (lseek(r, st.head_position - i * CHUNK, SEEK_SET) < 0)
 				break;
-			if (sp_splice_nb(r, p[1], 1) < 0 && errno != ENOBUFS && errno != EAGAIN)
+			if ((by_socket ? sendfile(p[1], r, NULL, 1) : sp_splice_nb(r, p[1], 1)) < 0 &&
+			    errno != ENOBUFS && errno != EAGAIN)
 				break;
 		}
 	}
 }
 
-TEST(mem_lend_greedy, "four users' pipes full of single bytes: lent at most twice the ring, writes go on")
+TEST(mem_lend_greedy, "E.29: four users' pipes and sockets full of single bytes: lent at most twice the ring, writes go on")
 {
 	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 1024, .mode = 0644);
 	int w = topic_open(t, "", O_WRONLY);

@@ -168,7 +168,7 @@ TEST(attributes, "attributes and key hash, through many laps of their ring")
 	batch_free(b);
 }
 
-TEST(large_numbers, "offsets and positions near 2^63")
+TEST(large_numbers, "D.25: offsets and positions near 2^63")
 {
 	const uint64_t off = (1ULL << 62) + 3, pos = INT64_MAX - 1000000;
 	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 64, .start_offset = off,

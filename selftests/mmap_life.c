@@ -35,7 +35,7 @@ static long poll_in(void *arg)
 	return poll(&p, 1, SOON * 1000) == 1 ? p.revents : -1;
 }
 
-TEST(unmap_waiting, "unmapped while the file is waited for, in read and in poll")
+TEST(unmap_waiting, "C.18: unmapped while the file is waited for, in read and in poll")
 {
 	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 64);
 	int fd = topic_open(t, "", O_WRONLY);
@@ -59,7 +59,7 @@ TEST(unmap_waiting, "unmapped while the file is waited for, in read and in poll"
 	expect_log(&m, 1);
 }
 
-TEST(closed, "the last file is closed: the map goes on, through many laps")
+TEST(closed, "C.18: the last file is closed: the map goes on, through many laps")
 {
 	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 64);
 	struct map m = map_topic(t, ""), at0 = map_topic(t, "@0");
@@ -83,7 +83,7 @@ TEST(closed, "the last file is closed: the map goes on, through many laps")
 	expect_log(&at0, 615);
 }
 
-TEST(deleted, "the topic is deleted: all of the map stays, and its memory, until it is unmapped")
+TEST(deleted, "C.18: the topic is deleted: all of the map stays, and its memory, until it is unmapped")
 {
 	const char *t = topic_new(.ring_bytes = 65536, .ring_messages = 64, .persistent = 1,
 				  .overflow = MQ_OVERFLOW_DROP_OLDEST);
@@ -184,7 +184,7 @@ static void map_and_touch(void *arg)
 	}
 }
 
-TEST(delete_race, "created, lapped and deleted while others map it")
+TEST(delete_race, "D.20: created, lapped and deleted while others map it")
 {
 	struct race *race = shared_alloc(sizeof(*race));
 	unsigned int cycles = 0;

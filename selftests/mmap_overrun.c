@@ -31,7 +31,7 @@ static void hold(int rd, int p[2])
 	need(splice(rd, NULL, p[1], NULL, 1 << 20, SPLICE_F_NONBLOCK) > 0);
 }
 
-TEST(replaced, "each page replaced: all maps of both names show the new one, the pipe the old one")
+TEST(replaced, "C.19: each page replaced: all maps of both names show the new one, the pipe the old one")
 {
 	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 1024);
 	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
@@ -192,7 +192,7 @@ static void reader_threads(void *arg)
 		pthread_join(thread[i], NULL);
 }
 
-TEST_LIMIT(race, "lapped, replaced, remapped all the time: what is good is right, to the last bit", 120)
+TEST_LIMIT(race, "C.19: lapped, replaced, remapped all the time: what is good is right, to the last bit", 120)
 {
 	struct shared *s = shared_alloc(sizeof(*s));
 	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 256);

@@ -91,7 +91,7 @@ static long try_map(int fd, int prot, int flags, size_t len, off_t at)
 	return 0;
 }
 
-TEST(kinds, "writable, executable, private: EPERM, EACCES where the open mode forbids it")
+TEST(kinds, "A.11, C.17: writable, executable, private: EPERM, EACCES where the open mode forbids it")
 {
 	int rd, wr, rw;
 
@@ -121,7 +121,7 @@ TEST(kinds, "writable, executable, private: EPERM, EACCES where the open mode fo
 	expect_unharmed();
 }
 
-TEST(ranges, "beyond the end: EINVAL, at any offset")
+TEST(ranges, "C.17: beyond the end: EINVAL, at any offset")
 {
 	const int s = MAP_SHARED;
 
@@ -160,7 +160,7 @@ TEST(several, "a file of several partitions: EINVAL; one mapped before shows its
 	expect_mem(map_payload(&m, e.position), e.len, "zero", 4);
 }
 
-TEST(protection, "mprotect cannot make it writable or executable")
+TEST(protection, "C.17: mprotect cannot make it writable or executable")
 {
 	set_up();
 	expect_err(mprotect((void *)m.base, m.len, PROT_READ | PROT_WRITE), EACCES);
@@ -182,7 +182,7 @@ TEST(protection, "mprotect cannot make it writable or executable")
 	expect_unharmed();
 }
 
-TEST(remap, "mremap does not grow or double it; moved, it is the same")
+TEST(remap, "C.17: mremap does not grow or double it; moved, it is the same")
 {
 	void *room, *moved;
 
@@ -210,7 +210,7 @@ TEST(remap, "mremap does not grow or double it; moved, it is the same")
 	expect_eq(map_head(&m), 202);
 }
 
-TEST(advice, "no madvise changes what it shows, nor lets fork inherit it")
+TEST(advice, "C.17: no madvise changes what it shows, nor lets fork inherit it")
 {
 	set_up();
 	for (int advice = 0; advice < 110; advice++) {
@@ -235,14 +235,14 @@ static void touch_in_child(void *arg)
 	expect(!memcmp(m.base, copy, m.len));
 }
 
-TEST(forked, "a child does not have the map, and can have its own")
+TEST(forked, "C.17: a child does not have the map, and can have its own")
 {
 	set_up();
 	expect(child_ok(child_start(touch_in_child, NULL), SOON));
 	expect_unharmed();
 }
 
-TEST(locked, "mlock, mlockall: harmless")
+TEST(locked, "C.17: mlock, mlockall: harmless")
 {
 	set_up();
 	mlock(m.base, m.len);
@@ -255,7 +255,7 @@ TEST(locked, "mlock, mlockall: harmless")
 	map_close(&m);
 }
 
-TEST(foreign, "/proc/PID/mem and process_vm_readv, writev do not reach it")
+TEST(foreign, "C.17: /proc/PID/mem and process_vm_readv, writev do not reach it")
 {
 	int mem = open("/proc/self/mem", O_RDWR);
 	char buf[64] = "written";
@@ -292,7 +292,7 @@ static int loop_device(void)
 	return fd;
 }
 
-TEST(by_reference, "no source for O_DIRECT, vmsplice or MSG_ZEROCOPY, no target for O_DIRECT: EFAULT")
+TEST(by_reference, "C.17: no source for O_DIRECT, vmsplice or MSG_ZEROCOPY, no target for O_DIRECT: EFAULT")
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = loop_device(), s = socket(AF_INET, SOCK_DGRAM, 0), p[2], one = 1;

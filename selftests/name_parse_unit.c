@@ -190,7 +190,7 @@ TEST(names_good, "names that mean something mean what they say")
 			fail("%s", good[i].str);
 }
 
-TEST(names_bad, "everything else is ENOENT")
+TEST(names_bad, "A.9: everything else is ENOENT")
 {
 	struct mq_name n;
 	size_t i;
@@ -201,7 +201,7 @@ TEST(names_bad, "everything else is ENOENT")
 			note("that was %s", bad[i]);
 }
 
-TEST(name_lengths, "a topic's name has 1 to 128 bytes, a group's 1 to 64")
+TEST(name_lengths, "A.9: a topic's name has 1 to 128 bytes, a group's 1 to 64")
 {
 	setup();
 	expect_eq(parse_lengths(1, 0), 0);
@@ -212,7 +212,7 @@ TEST(name_lengths, "a topic's name has 1 to 128 bytes, a group's 1 to 64")
 	expect_eq(parse_lengths(128, 65), -ENOENT);
 }
 
-TEST(name_nul, "a NUL inside a name is not its end")
+TEST(name_nul, "A.9: a NUL inside a name is not its end")
 {
 	struct mq_name n;
 
@@ -225,7 +225,7 @@ TEST(name_nul, "a NUL inside a name is not its end")
 	expect_eq(parse("t+from=1\0", 9, &n), -ENOENT);
 }
 
-TEST(name_bytes, "of the 256 bytes those of [A-Za-z0-9._-] are allowed")
+TEST(name_bytes, "A.9: of the 256 bytes those of [A-Za-z0-9._-] are allowed")
 {
 	static const char allowed[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";

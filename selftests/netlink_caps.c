@@ -126,7 +126,7 @@ static void as_nobody(void *arg)
 	cannot_change(arg);
 }
 
-TEST(nobody, "uid 1000 can read and not change")
+TEST(nobody, "A.10: uid 1000 can read and not change")
 {
 	struct world w;
 
@@ -205,7 +205,7 @@ static void owned_by_ns_root(void *arg)
 	expect_eq(info.o.gid, 0);
 }
 
-TEST(userns, "root of a user namespace can read and not change")
+TEST(userns, "A.10: root of a user namespace can read and not change")
 {
 	struct world w;
 
@@ -255,7 +255,7 @@ static void with_inherited(void *arg)
 	expect_eq(raw_change(inherited, w, MQ_CMD_PARTITION_GET, false), EINVAL);
 }
 
-TEST(inherited_root, "a socket inherited from root gives no rights")
+TEST(inherited_root, "A.10: a socket inherited from root gives no rights")
 {
 	struct world w;
 
@@ -286,7 +286,7 @@ static void send_socket(void *arg)
 	need_ret(sendmsg(w->pair[1], &msg, 0), 1);
 }
 
-TEST(opened_by_nobody, "a socket that uid 1000 opened has no rights in root's hands")
+TEST(opened_by_nobody, "A.10: a socket that uid 1000 opened has no rights in root's hands")
 {
 	char control[CMSG_SPACE(sizeof(int))], byte;
 	struct iovec iov = { &byte, 1 };

@@ -2,6 +2,8 @@
 /*
  * The module's limits: number of topics, memory, sizes of rings, and what many
  * topics and partitions do to dumps.
+ *
+ * TIMEOUT: 900
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -40,7 +42,7 @@ static void set_param(const char *path, uint64_t value)
 	need_eq(write_file(path, text), 0);
 }
 
-TEST(topics, "max_topics: exactly that many, ENOSPC beyond")
+TEST(topics, "A.9: max_topics: exactly that many, ENOSPC beyond")
 {
 	struct module_info m;
 	const char *t[4];
@@ -164,7 +166,7 @@ TEST(memory, "max_memory: a topic that grows stops with ENOMEM, whole messages, 
 	wait_until(module_state().memory == was.memory, SOON);
 }
 
-TEST(sizes, "ring sizes: zero, one, odd, huge, overflowing (faults.md A.8)")
+TEST(sizes, "A.8: ring sizes: zero, one, odd, huge, overflowing")
 {
 	static const struct { uint64_t value; int bytes, messages; } sizes[] = {
 		{ 0, EINVAL, EINVAL }, { 1, EINVAL, EINVAL }, { 2, EINVAL, EINVAL },
@@ -218,7 +220,7 @@ TEST(sizes, "ring sizes: zero, one, odd, huge, overflowing (faults.md A.8)")
 	wait_until(module_state().memory == was.memory, SOON);
 }
 
-TEST(smallest, "the smallest rings work, the largest that fit can be had")
+TEST(smallest, "A.8: the smallest rings work, the largest that fit can be had")
 {
 	const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64, .attr_bytes = 4096);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY | O_NONBLOCK);
@@ -241,7 +243,7 @@ TEST(smallest, "the smallest rings work, the largest that fit can be had")
 	expect(strstr(nl_ack_text, "max_memory"));
 }
 
-TEST(starts, "offsets and positions can start anywhere below 2^63")
+TEST(starts, "D.25: offsets and positions can start anywhere below 2^63")
 {
 	static const uint64_t good[] = { 1, UINT32_MAX, 1ULL << 32, INT64_MAX };
 	static const uint64_t bad[] = { 1ULL << 63, ~0ULL };
@@ -342,7 +344,7 @@ static void count_many(const struct topic_info *info, void *arg)
 		seen[i]++;
 }
 
-TEST_LIMIT(many, "thousands of topics: each in every dump once, whatever comes and goes", 240)
+TEST_LIMIT(many, "A.9, D.20: thousands of topics: each in every dump once, whatever comes and goes", 240)
 {
 	volatile int *stop = shared_alloc(sizeof(*stop));
 	uint8_t *seen = malloc(MANY);
@@ -384,7 +386,44 @@ TEST_LIMIT(many, "thousands of topics: each in every dump once, whatever comes a
 	wait_until(module_state().memory == was.memory, SOON);
 }
 
-TEST(half_read, "a dump that is not read on survives the deletion of what it shows")
+#define NAMES	100000
+
+TEST_LIMIT(names, "A.9: 100,000 topics: then ENOSPC, and each of them is there and works", 600)
+{
+	char name[64], text[16], got[16];
+	struct module_info was, is;
+	uint64_t start = now_ns();
+	/* Where debugging makes each object larger and slower: a tenth. */
+	int names = access("/sys/kernel/debug/kmemleak", F_OK) ? NAMES : NAMES / 10;
+
+	restore();
+	was = module_settled();
+	set_param(PARAMS "max_topics", was.topics + names);
+	make_many("names", names);
+	note("made in %d ms", (int)((now_ns() - start) / 1000000));
+	is = module_state();
+	expect_eq(is.topics - was.topics, names);
+	expect_eq(topic_add(&(struct topic_opts) { .name = "one-more", .ring_bytes = 4096 }), -ENOSPC);
+	for (int i = 0; i < names; i += 997) {
+		int w, r, len = snprintf(text, sizeof(text), "%d", i);
+
+		many_name(name, "names", i);
+		w = topic_open(name, "", O_WRONLY);
+		r = topic_open(name, "", O_RDONLY);
+		need_ret(write(w, text, len), len);
+		need(expect_mem(got, read(r, got, sizeof(got)), text, len));
+		close(w);
+		close(r);
+	}
+	start = now_ns();
+	delete_many("names", names);
+	note("deleted in %d ms", (int)((now_ns() - start) / 1000000));
+	expect_eq(module_state().topics, was.topics);
+	wait_until(module_state().memory == was.memory, SOON);
+	restore();
+}
+
+TEST(half_read, "D.20: a dump that is not read on survives the deletion of what it shows")
 {
 	struct {
 		struct nlmsghdr nlh;

@@ -180,7 +180,7 @@ TEST(defaults, "what is not given has the documented default")
 	expect_eq(b.o.max_message_bytes, 1024);
 }
 
-TEST(missing, "a request without what it needs is refused")
+TEST(missing, "A.10: a request without what it needs is refused")
 {
 	struct nl_msg *msg = nl_request(MQ_CMD_TOPIC_NEW, 0);
 	const char *t = topic_new(.ring_bytes = 4096);
@@ -230,7 +230,7 @@ static void spoil_each(const char *what, int delta, int flag, bool twice, const 
 	}
 }
 
-TEST(twice, "an attribute given twice is refused")
+TEST(twice, "A.10: an attribute given twice is refused")
 {
 	const char *t = topic_new(.ring_bytes = 4096);
 	struct nl_msg *msg = named(MQ_CMD_TOPIC_DEL, t);
@@ -251,23 +251,23 @@ TEST(twice, "an attribute given twice is refused")
 	refused("partition-get", msg, EINVAL, MQ_A_PARTITION_INDEX, "given twice");
 }
 
-TEST(truncated, "an attribute that is too short is refused")
+TEST(truncated, "A.10: an attribute that is too short is refused")
 {
 	spoil_each("too short", -1, 0, false, "");
 }
 
-TEST(long_, "an attribute that is too long is refused")
+TEST(long_, "A.10: an attribute that is too long is refused")
 {
 	spoil_each("too long", 1, 0, false, "");
 	spoil_each("much too long", 40, 0, false, "");
 }
 
-TEST(nested, "a nested attribute where none is expected is refused")
+TEST(nested, "A.10: a nested attribute where none is expected is refused")
 {
 	spoil_each("nested", 0, NLA_F_NESTED, false, "NLA_F_NESTED");
 }
 
-TEST(unknown, "an unknown attribute is refused, by every command")
+TEST(unknown, "A.10: an unknown attribute is refused, by every command")
 {
 	static const struct { uint8_t cmd; unsigned int max; } cmds[] = {
 		{ MQ_CMD_TOPIC_NEW, MQ_A_TOPIC_MAX },
@@ -297,7 +297,7 @@ TEST(unknown, "an unknown attribute is refused, by every command")
 	no_topic("unknown");
 }
 
-TEST(mangled, "a request that lies about lengths, or has bytes left over, is refused")
+TEST(mangled, "A.10: a request that lies about lengths, or has bytes left over, is refused")
 {
 	struct nl_msg *msg;
 	struct nlattr lie = { .nla_len = 200, .nla_type = MQ_A_TOPIC_PARTITIONS };
@@ -332,7 +332,7 @@ TEST(mangled, "a request that lies about lengths, or has bytes left over, is ref
 	no_topic("mangled");
 }
 
-TEST(header, "bad headers are refused")
+TEST(header, "A.10: bad headers are refused")
 {
 	struct nl_msg *msg;
 
@@ -352,7 +352,7 @@ TEST(header, "bad headers are refused")
 	refused("dump of the module", nl_request(MQ_CMD_MODULE_GET, NLM_F_DUMP), EOPNOTSUPP, 0, "");
 }
 
-TEST(names, "names: the rule's both sides")
+TEST(names, "A.9: names: the rule's both sides")
 {
 	static const struct { const char *name; int len; } bad[] = {
 		{ "", 1 }, { ".", 2 }, { "..", 3 }, { "a/b", 4 }, { "/", 2 }, { "a@1", 4 },
@@ -423,7 +423,7 @@ static void limit_u32(int attr, uint32_t good, uint32_t bad, int error, const ch
 	expect_eq(topic_del(name), 0);
 }
 
-TEST(limits, "numbers: each limit's both sides")
+TEST(limits, "A.10: numbers: each limit's both sides")
 {
 	limit_u32(MQ_A_TOPIC_PARTITIONS, 1, 0, ERANGE, "out of range");
 	limit_u32(MQ_A_TOPIC_PARTITIONS, 1024, 1025, ERANGE, "out of range");
@@ -439,7 +439,7 @@ TEST(limits, "numbers: each limit's both sides")
 	limit_u32(MQ_A_TOPIC_GID, 0xfffffffe, 0xffffffff, EINVAL, "gid");
 }
 
-TEST(flags, "persistent and paused are 0 or 1")
+TEST(flags, "A.10: persistent and paused are 0 or 1")
 {
 	static const int attrs[] = { MQ_A_TOPIC_PERSISTENT, MQ_A_TOPIC_PAUSED };
 

@@ -134,7 +134,7 @@ TEST(signal_delete, "deleting the topic signals POLL_HUP, once for each file")
 	}
 }
 
-TEST(signal_modes, "O_ASYNC at open, with every mode and flag, and after dup, does no harm")
+TEST(signal_modes, "A.11: O_ASYNC at open, with every mode and flag, and after dup, does no harm")
 {
 	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
 	static const int flags[] = { 0, O_NONBLOCK, O_APPEND, O_DSYNC, O_NONBLOCK | O_APPEND };

@@ -80,7 +80,7 @@ static long do_poll(void *arg)
 	return p.revents;
 }
 
-TEST(poll_deleted_waiting, "a poll that waits returns when the topic is deleted")
+TEST(poll_deleted_waiting, "D.20: a poll that waits returns when the topic is deleted")
 {
 	const char *t = topic_new();
 	static int fd;
@@ -150,7 +150,7 @@ static int ep_count(int ep, int ms)
 	return epoll_wait(ep, e, 8, ms);
 }
 
-TEST(epoll_level, "epoll, level: reported as long as it is readable")
+TEST(epoll_level, "D.24: epoll, level: reported as long as it is readable")
 {
 	const char *t = topic_new();
 	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
@@ -165,7 +165,7 @@ TEST(epoll_level, "epoll, level: reported as long as it is readable")
 	expect_eq(ep_count(ep, 0), 0);
 }
 
-TEST(epoll_edge, "epoll, edge: once per arrival, again with the next message")
+TEST(epoll_edge, "D.24: epoll, edge: once per arrival, again with the next message")
 {
 	const char *t = topic_new();
 	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
@@ -178,7 +178,7 @@ TEST(epoll_edge, "epoll, edge: once per arrival, again with the next message")
 	}
 }
 
-TEST(epoll_oneshot, "epoll, one-shot: once, until armed again")
+TEST(epoll_oneshot, "D.24: epoll, one-shot: once, until armed again")
 {
 	const char *t = topic_new();
 	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY);
@@ -198,7 +198,7 @@ static long do_epoll(void *arg)
 	return ep_count(*(int *)arg, SOON * 1000);
 }
 
-TEST(epoll_exclusive, "epoll, exclusive: at least one of several waiters is woken, none for ever asleep")
+TEST(epoll_exclusive, "D.24: epoll, exclusive: at least one of several waiters is woken, none for ever asleep")
 {
 	const char *t = topic_new();
 	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDWR | O_NONBLOCK);
@@ -226,7 +226,7 @@ TEST(epoll_exclusive, "epoll, exclusive: at least one of several waiters is woke
 		need_ret(read(rd, got, sizeof(got)), 1);
 }
 
-TEST(epoll_exclusive_burst, "epoll, exclusive: as many messages as waiters, before any of them runs: each is woken")
+TEST(epoll_exclusive_burst, "D.24: epoll, exclusive: as many messages as waiters, before any of them runs: each is woken")
 {
 	const char *t = topic_new();
 	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
@@ -357,7 +357,7 @@ static int wait_epoll(int fd, int ep)
 	return ep_count(ep, SOON * 1000);
 }
 
-TEST_LIMIT(wake_read, "400,000 messages to a consumer that sleeps in read: no wake-up lost", 150)
+TEST_LIMIT(wake_read, "D.24: 400,000 messages to a consumer that sleeps in read: no wake-up lost", 150)
 {
 	run(400000, NULL, 0, 0);
 }
@@ -375,7 +375,7 @@ static void crowd_write(void *arg)
 		need_ret(write(fd, m, sizeof(m)), sizeof(m));
 }
 
-TEST_LIMIT(wake_crowd, "writers that wait for room and a reader that waits for them: none sleeps for ever", 150)
+TEST_LIMIT(wake_crowd, "D.24: writers that wait for room and a reader that waits for them: none sleeps for ever", 150)
 {
 	const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64,
 				  .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
@@ -392,17 +392,17 @@ TEST_LIMIT(wake_crowd, "writers that wait for room and a reader that waits for t
 		expect(child_ok(writer[i], SOON));
 }
 
-TEST_LIMIT(wake_poll, "300,000 messages to a consumer that sleeps in poll: no wake-up lost", 150)
+TEST_LIMIT(wake_poll, "D.24: 300,000 messages to a consumer that sleeps in poll: no wake-up lost", 150)
 {
 	run(300000, wait_poll, O_NONBLOCK, 0);
 }
 
-TEST_LIMIT(wake_edge, "300,000 messages to a consumer that sleeps in epoll, edge-triggered: no wake-up lost", 150)
+TEST_LIMIT(wake_edge, "D.24: 300,000 messages to a consumer that sleeps in epoll, edge-triggered: no wake-up lost", 150)
 {
 	run(300000, wait_epoll, O_NONBLOCK, EPOLLIN | EPOLLET);
 }
 
-TEST_LIMIT(wake_out, "a producer that sleeps in epoll for OUT, edge-triggered: no wake-up lost", 150)
+TEST_LIMIT(wake_out, "D.24: a producer that sleeps in epoll for OUT, edge-triggered: no wake-up lost", 150)
 {
 	const char *t = topic_new(.ring_bytes = 4096, .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
 	int rd = topic_open(t, "", O_RDONLY);

@@ -29,7 +29,7 @@ static void put(int fd, const char *text)
 	need_ret(write(fd, text, strlen(text)), strlen(text));
 }
 
-TEST(mark_limits, "nonsense is EINVAL, and a file that is not read has none")
+TEST(mark_limits, "A.6: nonsense is EINVAL, and a file that is not read has none")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 	int rd = topic_open(t, "", O_RDONLY), wr = topic_open(t, "", O_WRONLY);
@@ -354,22 +354,22 @@ static void none_lost(bool polls, uint64_t bytes, uint64_t messages)
 	expect(reads < COUNT / enough * 2 + 2 * enough);
 }
 
-TEST_LIMIT(none_lost_read, "a sleeper in read, so many messages at a time: no wake-up lost", 120)
+TEST_LIMIT(none_lost_read, "D.24: a sleeper in read, so many messages at a time: no wake-up lost", 120)
 {
 	none_lost(false, 0, 500);
 }
 
-TEST_LIMIT(none_lost_read_bytes, "the same, so many bytes at a time", 120)
+TEST_LIMIT(none_lost_read_bytes, "D.24: the same, so many bytes at a time", 120)
 {
 	none_lost(false, 2048, 0);
 }
 
-TEST_LIMIT(none_lost_poll, "a sleeper in poll, so many messages at a time: no wake-up lost", 120)
+TEST_LIMIT(none_lost_poll, "D.24: a sleeper in poll, so many messages at a time: no wake-up lost", 120)
 {
 	none_lost(true, 0, 500);
 }
 
-TEST_LIMIT(none_lost_poll_bytes, "the same, so many bytes at a time", 120)
+TEST_LIMIT(none_lost_poll_bytes, "D.24: the same, so many bytes at a time", 120)
 {
 	none_lost(true, 2048, 0);
 }
@@ -394,7 +394,7 @@ static void part_producer(void *arg)
 }
 
 /* As none_lost(), over partitions that are written at the same time. */
-TEST_LIMIT(none_lost_partitions, "a sleeper over several partitions: no wake-up lost, each partition in order", 120)
+TEST_LIMIT(none_lost_partitions, "D.24: a sleeper over several partitions: no wake-up lost, each partition in order", 120)
 {
 	struct parts p = { topic_new(.ring_bytes = 65536, .hold = MQ_HOLD_READERS,
 				     .partitions = PARTS, .set = MQT(OVERFLOW)), 0 };

@@ -72,21 +72,21 @@ for framing in message line; do
 			[ $? = 137 ] && killed=$((killed + 1))
 		done
 	done
-	is $killed $((2 * rounds)) "$framing: $killed processes were killed while they worked"
-	check "$framing: the steady producer lives" kill -0 $steady
+	is $killed $((2 * rounds)) "D.22: $framing: $killed processes were killed while they worked"
+	check "D.22: $framing: the steady producer lives" kill -0 $steady
 	before=$(acked steady)
 	sleep 0.3
-	check "$framing: and goes on" test "$(acked steady)" -gt "$before"
+	check "D.22: $framing: and goes on" test "$(acked steady)" -gt "$before"
 	kill -9 "$steady"
 	wait "$steady" 2>/dev/null
-	is "$(stat_of "$t" writers,writers-waiting)" "0 0" "$framing: no writer is left"
+	is "$(stat_of "$t" writers,writers-waiting)" "0 0" "D.22: $framing: no writer is left"
 	written=$(stat_of "$t" messages-in)
-	check "$framing: delete the topic" mqctl topic del "$t"
+	check "D.22: $framing: delete the topic" mqctl topic del "$t"
 	wait "$follower"
-	is $? 1 "$framing: the follower drained it and ended"
+	is $? 1 "D.22: $framing: the follower drained it and ended"
 	is "$(verify)" "" \
-		"$framing: what was acknowledged is there, once, whole, in order"
-	is "$(wc -l <log)" "$written" "$framing: the follower saw all $written messages"
+		"D.22: $framing: what was acknowledged is there, once, whole, in order"
+	is "$(wc -l <log)" "$written" "D.22: $framing: the follower saw all $written messages"
 done
 
 # Delete under load: writers that wait, writers that write, readers of each kind.
@@ -126,6 +126,6 @@ for ((i = 1; i <= 20; i++)); do
 	bad="$bad$(verify exact)"
 	[ -z "$bad" ] || break
 done
-is "$bad" "" "20 topics deleted under load: writers got ENODEV, readers everything acknowledged"
+is "$bad" "" "D.20: 20 topics deleted under load: writers got ENODEV, readers everything acknowledged"
 
 finish

@@ -148,7 +148,7 @@ static void start_all(struct flow *f, pid_t *producer, pid_t *reader, uint32_t p
 	moves(f);
 }
 
-TEST(machine_cpu, "a CPU goes off- and online under 3 producers and a reader: nothing lost, in order")
+TEST(machine_cpu, "D.25: a CPU goes off- and online under 3 producers and a reader: nothing lost, in order")
 {
 	struct flow *f = flow_new();
 	pid_t producer[PRODUCERS], reader;
@@ -176,7 +176,7 @@ static void clock_by(int64_t seconds)
 	need(!clock_settime(CLOCK_REALTIME, &ts));
 }
 
-TEST(machine_clock, "the clock jumps a day back and forth under 3 producers and a reader: nothing lost, in order")
+TEST(machine_clock, "D.25: the clock jumps a day back and forth under 3 producers and a reader: nothing lost, in order")
 {
 	struct flow *f = flow_new();
 	pid_t producer[PRODUCERS], reader;
@@ -248,18 +248,18 @@ static void priorities(const char *preempt)
 	expect(f->read_ns < 10000000000ULL);
 }
 
-TEST(machine_priority, "a SCHED_FIFO reader, a SCHED_IDLE producer, a busy CPU: none waits for long")
+TEST(machine_priority, "D.26: a SCHED_FIFO reader, a SCHED_IDLE producer, a busy CPU: none waits for long")
 {
 	priorities("voluntary");
 }
 
-TEST(machine_priority_full, "the same in a kernel that is fully preemptible")
+TEST(machine_priority_full, "D.26: the same in a kernel that is fully preemptible")
 {
 	priorities("full");
 	write_file(PREEMPT, "voluntary");
 }
 
-TEST(machine_priority_none, "the same in a kernel that is not preemptible")
+TEST(machine_priority_none, "D.26: the same in a kernel that is not preemptible")
 {
 	priorities("none");
 	write_file(PREEMPT, "voluntary");

@@ -246,12 +246,12 @@ static void stop_waiting(const struct way *way)
 	wait_until(topic_counters(t).writers_waiting == 0, SOON);
 }
 
-TEST(stop_signal, "SIGSTOP in mid-write, batch, read and splice: others go on, then it does")
+TEST(stop_signal, "D.22: SIGSTOP in mid-write, batch, read and splice: others go on, then it does")
 {
 	stop_and_go(&signal_way);
 }
 
-TEST(stop_signal_waiting, "SIGSTOP of a waiting reader and writer: no wake-up, no message lost")
+TEST(stop_signal_waiting, "D.22: SIGSTOP of a waiting reader and writer: no wake-up, no message lost")
 {
 	stop_waiting(&signal_way);
 }
@@ -262,26 +262,26 @@ static void make_cgroup(void)
 		skip("no cgroup v2 in /sys/fs/cgroup: %s", mqt_errno(errno));
 }
 
-TEST(stop_freezer, "the cgroup freezer in mid-write, batch, read and splice: others go on, then it does")
+TEST(stop_freezer, "D.22: the cgroup freezer in mid-write, batch, read and splice: others go on, then it does")
 {
 	make_cgroup();
 	stop_and_go(&freezer_way);
 	expect_ret(rmdir(CGROUP), 0);
 }
 
-TEST(stop_freezer_waiting, "the cgroup freezer on a waiting reader and writer: no wake-up, no message lost")
+TEST(stop_freezer_waiting, "D.22: the cgroup freezer on a waiting reader and writer: no wake-up, no message lost")
 {
 	make_cgroup();
 	stop_waiting(&freezer_way);
 	expect_ret(rmdir(CGROUP), 0);
 }
 
-TEST(stop_debugger, "a debugger's stop in mid-write, batch, read and splice: others go on, then it does")
+TEST(stop_debugger, "D.22: a debugger's stop in mid-write, batch, read and splice: others go on, then it does")
 {
 	stop_and_go(&debugger_way);
 }
 
-TEST(stop_debugger_waiting, "a debugger's stop of a waiting reader and writer: no wake-up, no message lost")
+TEST(stop_debugger_waiting, "D.22: a debugger's stop of a waiting reader and writer: no wake-up, no message lost")
 {
 	stop_waiting(&debugger_way);
 }

@@ -37,14 +37,14 @@ eventually() {
 
 mqctl topic add busy --ring-bytes 64K
 exec 4<"$MQ/busy"
-check_fails "rmmod with an open file is refused" 1 rmmod mq
-check_fails "umount with an open file is refused" 32 umount "$MQ"
+check_fails "D.21: rmmod with an open file is refused" 1 rmmod mq
+check_fails "D.21: umount with an open file is refused" 32 umount "$MQ"
 mqctl topic del busy
-check_fails "rmmod with a deleted topic's open file is refused" 1 rmmod mq
+check_fails "D.21: rmmod with a deleted topic's open file is refused" 1 rmmod mq
 exec 4<&-
 mqctl topic add busy
 umount "$MQ"
-check_fails "rmmod with a topic, unmounted, is refused" 1 rmmod mq
+check_fails "D.21: rmmod with a topic, unmounted, is refused" 1 rmmod mq
 mount -t mq mq "$MQ"
 is "$(ls "$MQ")" busy "the topic has outlived its file system's mount"
 mqctl topic del busy
@@ -73,7 +73,7 @@ for ((i = 1; i <= times; i++)); do
 	done=$((done + 1))
 done
 [ -z "$failure" ] || note "stopped at: $failure"
-is $done "$times" "$times times: delete, umount, rmmod, insmod, mount, under load"
+is $done "$times" "D.21: $times times: delete, umount, rmmod, insmod, mount, under load"
 for id in a b; do
 	check "writer $id had messages accepted in between: $(od -An -tu8 "$here/ack.$id")" \
 		test "$(od -An -tu8 "$here/ack.$id")" -ge "$times"

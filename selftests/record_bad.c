@@ -67,7 +67,7 @@ TEST(bad_control, "the batch that the others spoil is good")
 	expect_eq(topic_counters(at.topic).messages_in, 3);
 }
 
-TEST(bad_header, "each field of the header: truncated, zero, too large, unknown bits")
+TEST(bad_header, "A.7: each field of the header: truncated, zero, too large, unknown bits")
 {
 	setup();
 	SPOIL(head->size = 0);
@@ -108,7 +108,7 @@ TEST(bad_header, "each field of the header: truncated, zero, too large, unknown 
 	expect_nothing();
 }
 
-TEST(bad_length, "every truncation of a batch, and bytes behind it")
+TEST(bad_length, "A.7: every truncation of a batch, and bytes behind it")
 {
 	struct batch *b;
 	char *flat, *longer;
@@ -127,7 +127,7 @@ TEST(bad_length, "every truncation of a batch, and bytes behind it")
 	expect_nothing();
 }
 
-TEST(bad_record, "each field of a descriptor")
+TEST(bad_record, "A.7: each field of a descriptor")
 {
 	setup();
 	SPOIL(rec[0].len++);
@@ -149,7 +149,7 @@ TEST(bad_record, "each field of a descriptor")
 	expect_nothing();
 }
 
-TEST(bad_padding, "padding behind the attributes must be zero")
+TEST(bad_padding, "A.7: padding behind the attributes must be zero")
 {
 	struct batch *b = batch_new();
 	struct mq_batch *head;
@@ -170,7 +170,7 @@ TEST(bad_padding, "padding behind the attributes must be zero")
 	expect_ret(write(at.fd, head, len), len);
 }
 
-TEST(bad_grown_header, "a larger header is right while what the kernel does not know is zero")
+TEST(bad_grown_header, "A.7: a larger header is right while what the kernel does not know is zero")
 {
 	struct batch *b = batch_new();
 	struct mq_batch *head;
@@ -218,7 +218,7 @@ static void attr_refused(const char *what, unsigned int type, const void *data, 
 	batch_free(b);
 }
 
-TEST(bad_nla, "attributes that lie about their size, of unknown types, with flags, with padding set")
+TEST(bad_nla, "A.7: attributes that lie about their size, of unknown types, with flags, with padding set")
 {
 	struct nlattr a[4];
 	char one[8] = { 5, 0, MQ_ATTR_TAG, 0, 't', 1, 0, 0 };
@@ -253,7 +253,7 @@ TEST(bad_nla, "attributes that lie about their size, of unknown types, with flag
 	expect_nothing();
 }
 
-TEST(bad_values, "values too short, too long, twice, alone")
+TEST(bad_values, "A.7: values too short, too long, twice, alone")
 {
 	static char big[65532];
 	struct batch *b;
@@ -310,7 +310,7 @@ static size_t nest(char *out, unsigned int type, const void *data, size_t len)
 	return padded;
 }
 
-TEST(bad_headers, "headers: no name, two names, unknown inside, not nested, nested 100 deep")
+TEST(bad_headers, "A.7: headers: no name, two names, unknown inside, not nested, nested 100 deep")
 {
 	static char out[8192], in[8192];
 	size_t len;
@@ -340,7 +340,7 @@ TEST(bad_headers, "headers: no name, two names, unknown inside, not nested, nest
 	expect_nothing();
 }
 
-TEST(bad_all_or_none, "a bad message anywhere in a large batch: nothing of it is appended")
+TEST(bad_all_or_none, "A.7: a bad message anywhere in a large batch: nothing of it is appended")
 {
 	static const unsigned int where[] = { 0, 1, 499, 998, 999 };
 	struct mq_record *rec;
@@ -366,7 +366,28 @@ TEST(bad_all_or_none, "a bad message anywhere in a large batch: nothing of it is
 	expect_nothing();
 }
 
-TEST_LIMIT(bad_random, "bits flipped at random: taken whole or refused whole, never damage", 120)
+TEST(bad_pointer, "A.2: a bad pointer in any part of a batch: EFAULT, and not one byte is visible")
+{
+	struct batch *b;
+	size_t len;
+	char *flat;
+
+	setup();
+	b = good();
+	flat = batch_build(b, MQ_PARTITION_ANY, &len);
+	for (size_t cut = 0; cut < len; cut++) {
+		struct iovec iov[3] = { { flat, cut }, { bad_ptr, 1 },
+					{ flat + cut + 1, len - cut - 1 } };
+
+		if (!expect_err(writev(at.fd, iov, 3), EFAULT))
+			note("byte %zu of %zu", cut, len);
+	}
+	expect_nothing();
+	expect_ret(write(at.fd, flat, len), len);
+	expect_eq(topic_counters(at.topic).messages_in, 3);
+}
+
+TEST_LIMIT(bad_random, "A.7: bits flipped at random: taken whole or refused whole, never damage", 120)
 {
 	struct topic_stats before, after;
 	struct batch *b;

@@ -327,7 +327,7 @@ TEST(record_waits, "a record read waits at the end, until=end returns 0 there")
 	expect_ret(read(end, buf, sizeof(buf)), 0);
 }
 
-TEST(record_fault, "a record read into bad memory is EFAULT and moves nothing")
+TEST(record_fault, "A.4: a record read into bad memory is EFAULT and moves nothing")
 {
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_WRONLY), rd = rec_open(t, O_RDONLY);

@@ -250,12 +250,12 @@ TEST(laps_from_0, "a log is followed over several laps of its ring, in uneven pi
 	laps(0, 0, "from 0");
 }
 
-TEST(laps_2_32, "the same around position and offset 2^32")
+TEST(laps_2_32, "D.25: the same around position and offset 2^32")
 {
 	laps((1ULL << 32) - 200000, (1ULL << 32) - 100, "around 2^32");
 }
 
-TEST(laps_2_63, "the same up to position 2^63")
+TEST(laps_2_63, "D.25: the same up to position 2^63")
 {
 	laps(LLONG_MAX - (1 << 20), LLONG_MAX - (1 << 20), "below 2^63");
 }

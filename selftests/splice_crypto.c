@@ -111,7 +111,7 @@ static void give(struct setup *s, int fd, uint64_t pos, bool by_sendfile)
 	}
 }
 
-TEST(hash, "AF_ALG hash of spliced pages: the right digest, the log unchanged")
+TEST(hash, "B.15: AF_ALG hash of spliced pages: the right digest, the log unchanged")
 {
 	int fd = alg_open("hash", "sha256", 0, 0), i;
 	unsigned char want[32], got[32], buf[LEN];
@@ -156,17 +156,17 @@ static void cipher(const char *name, unsigned int iv_len)
 	sp_lent_returns(s.t);
 }
 
-TEST(cbc, "AF_ALG cbc(aes) of spliced pages, both ways: the log unchanged")
+TEST(cbc, "B.15: AF_ALG cbc(aes) of spliced pages, both ways: the log unchanged")
 {
 	cipher("cbc(aes)", 16);
 }
 
-TEST(ctr, "AF_ALG ctr(aes) of spliced pages, both ways: the log unchanged")
+TEST(ctr, "B.15: AF_ALG ctr(aes) of spliced pages, both ways: the log unchanged")
 {
 	cipher("ctr(aes)", 16);
 }
 
-TEST(aead, "AF_ALG gcm(aes) of spliced pages: sealed, opened, a forged tag; the log unchanged")
+TEST(aead, "B.15: AF_ALG gcm(aes) of spliced pages: sealed, opened, a forged tag; the log unchanged")
 {
 	int fd = alg_open("aead", "gcm(aes)", 16, 16);
 	unsigned char plain[LEN], want[LEN + 16], got[LEN + 16];
@@ -273,12 +273,12 @@ static void tls(bool by_sendfile)
 	sp_log_intact(s.t);
 }
 
-TEST(tls_sendfile, "sendfile into kTLS: decrypted right by the receiver, the log unchanged")
+TEST(tls_sendfile, "B.15: sendfile into kTLS: decrypted right by the receiver, the log unchanged")
 {
 	tls(true);
 }
 
-TEST(tls_splice, "splice into kTLS: decrypted right by the receiver, the log unchanged")
+TEST(tls_splice, "B.15: splice into kTLS: decrypted right by the receiver, the log unchanged")
 {
 	tls(false);
 }

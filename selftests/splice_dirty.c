@@ -78,17 +78,17 @@ static void dirty_pipe(bool packets)
 	sp_log_intact(s.t);
 }
 
-TEST(stale_flags, "a byte written to the pipe after a splice lands in a page of its own")
+TEST(stale_flags, "B.12: a byte written to the pipe after a splice lands in a page of its own")
 {
 	dirty_pipe(false);
 }
 
-TEST(packet_pipe, "the same after a packet-mode pipe")
+TEST(packet_pipe, "B.12: the same after a packet-mode pipe")
 {
 	dirty_pipe(true);
 }
 
-TEST(teed, "tee: both pipes have the bytes, neither can change the log")
+TEST(teed, "B.15: tee: both pipes have the bytes, neither can change the log")
 {
 	struct setup s;
 	char buf[8192];
@@ -115,7 +115,7 @@ TEST(teed, "tee: both pipes have the bytes, neither can change the log")
 	sp_log_intact(s.t);
 }
 
-TEST(gift_flags, "a pipe that carried gifts: SPLICE_F_MOVE cannot steal a page of the log")
+TEST(gift_flags, "B.15: a pipe that carried gifts: SPLICE_F_MOVE cannot steal a page of the log")
 {
 	struct iovec iov = { .iov_len = 16 * 4096 };
 	static char sink[65536];
@@ -178,7 +178,7 @@ static void move_into(const char *path)
 	close(f);
 }
 
-TEST(move_tmpfs, "SPLICE_F_MOVE into a file on tmpfs: the log unchanged when the file is written")
+TEST(move_tmpfs, "B.15: SPLICE_F_MOVE into a file on tmpfs: the log unchanged when the file is written")
 {
 	char dir[] = "/tmp/mq-move-XXXXXX", path[64];
 
@@ -190,7 +190,7 @@ TEST(move_tmpfs, "SPLICE_F_MOVE into a file on tmpfs: the log unchanged when the
 	rmdir(dir);
 }
 
-TEST(move_ext4, "SPLICE_F_MOVE into a file on ext4")
+TEST(move_ext4, "B.15: SPLICE_F_MOVE into a file on ext4")
 {
 	char dir[] = "/tmp/mq-move-XXXXXX", path[64], dev[32], cmd[256];
 	int ctl, n, loop, img;

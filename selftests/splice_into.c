@@ -273,7 +273,7 @@ TEST(paused, "a paused topic makes it wait under every policy")
 	next_message(r, 0, 100);
 }
 
-TEST(refused, "files it does not work on: EBADF, EINVAL, and the pipe untouched")
+TEST(refused, "A.11: files it does not work on: EBADF, EINVAL, and the pipe untouched")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 	int r = topic_open(t, "", O_RDONLY), f, p[2];
@@ -287,7 +287,7 @@ TEST(refused, "files it does not work on: EBADF, EINVAL, and the pipe untouched"
 	untouched(p, 0, 100);
 }
 
-TEST(user_pages, "vmsplice'd and gifted user pages: changing them later does not change the log")
+TEST(user_pages, "B.15: vmsplice'd and gifted user pages: changing them later does not change the log")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 20);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), p[2], i;

@@ -43,7 +43,7 @@ static void take_back(struct places *pl)
 	sp_expect(pl->tcp[1], 2 * LEN, LEN);
 }
 
-TEST(closed, "all files closed and the ring lapped: the bytes are right, the pages come back")
+TEST(closed, "B.14, B.16: all files closed and the ring lapped: the bytes are right, the pages come back")
 {
 	const char *t = topic_new(.ring_bytes = RING);
 	struct places pl;
@@ -61,7 +61,7 @@ TEST(closed, "all files closed and the ring lapped: the bytes are right, the pag
 	sp_log_intact(t);
 }
 
-TEST(deleted, "topic deleted: the bytes are right, and another topic's memory is its own")
+TEST(deleted, "B.16: topic deleted: the bytes are right, and another topic's memory is its own")
 {
 	struct places pl;
 	const char *t, *u;
@@ -86,7 +86,7 @@ TEST(deleted, "topic deleted: the bytes are right, and another topic's memory is
 	}
 }
 
-TEST(waiting, "a splice and a sendfile that wait when the topic is deleted: ENODEV")
+TEST(waiting, "D.20: a splice and a sendfile that wait when the topic is deleted: ENODEV")
 {
 	struct { ssize_t ret; int error; } *res = shared_alloc(sizeof(*res));
 	int i, r, p[2], s[2];
@@ -113,7 +113,7 @@ TEST(waiting, "a splice and a sendfile that wait when the topic is deleted: ENOD
 	}
 }
 
-TEST(drained, "after delete splice and sendfile drain what is retained, then ENODEV")
+TEST(drained, "D.20: after delete splice and sendfile drain what is retained, then ENODEV")
 {
 	int w, r, r2, p[2], s[2];
 	const char *t = topic_new(.ring_bytes = 65536);
@@ -151,7 +151,7 @@ TEST(drained, "after delete splice and sendfile drain what is retained, then ENO
 }
 
 TEST(in_socket,
-	"topic deleted while a sendfile waits for its socket: it gets all that was retained")
+	"D.20: topic deleted while a sendfile waits for its socket: it gets all that was retained")
 {
 	const char *t = topic_new(.ring_bytes = RING);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), s[2];
@@ -176,7 +176,7 @@ TEST(in_socket,
 	expect_err(sendfile(s[0], r, NULL, 1 << 20), ENODEV);
 }
 
-TEST(killed, "a process killed with pages in its sendfile: they come back")
+TEST(killed, "D.22: a process killed with pages in its sendfile: they come back")
 {
 	const char *t = topic_new(.ring_bytes = RING);
 	int w = topic_open(t, "", O_WRONLY), s[2], i;

@@ -286,18 +286,18 @@ static uint64_t messages(uint64_t def)
 	return env ? strtoull(env, NULL, 0) : def;
 }
 
-TEST_LIMIT(small, "small messages, laps as fast as the writer can", 200)
+TEST_LIMIT(small, "B.14, D.26: small messages, laps as fast as the writer can", 200)
 {
 	race(1, 200, messages(60000), "1 to 200 bytes");
 }
 
-TEST_LIMIT(large, "messages of up to a page and more, laps as fast as the writer can", 200)
+TEST_LIMIT(large, "B.14, D.26: messages of up to a page and more, laps as fast as the writer can", 200)
 {
 	race(1, 9000, messages(60000) / 4, "1 to 9000 bytes");
 }
 
 /* Pipes that keep pages while the ring goes on. */
-TEST(cap, "pages held by many pipes: bounded, then copied; every byte right")
+TEST(cap, "B.14, E.29: pages held by many pipes: bounded, then copied; every byte right")
 {
 	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 1024);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), p[64][2], i;
@@ -348,7 +348,7 @@ TEST(cap, "pages held by many pipes: bounded, then copied; every byte right")
  * Whoever gets a reference to the oldest page before the tail has passed it keeps its
  * bytes, however close the writer is. Messages of two pages: each write evicts one.
  */
-TEST(oldest, "pages of the oldest message, taken while it is being evicted, stay what they were")
+TEST(oldest, "D.26: pages of the oldest message, taken while it is being evicted, stay what they were")
 {
 	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 64);
 	int r = topic_open(t, "", O_RDONLY | O_NONBLOCK), p[2], batch, n;
@@ -403,7 +403,7 @@ TEST(oldest, "pages of the oldest message, taken while it is being evicted, stay
 }
 
 /* The same a chunk at a time, so that each replaced chunk is one that is held. */
-TEST(cap_exact, "the cap is exact: lent never exceeds twice the ring")
+TEST(cap_exact, "E.29: the cap is exact: lent never exceeds twice the ring")
 {
 	const char *t = topic_new(.ring_bytes = RING, .ring_messages = 1024);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), p[100][2], i;

@@ -222,7 +222,7 @@ TEST(until_end, "until=end: to where the log ended at open, then 0")
 	expect_eq(file_readable(sv[1]), 0);
 }
 
-TEST(refused, "files it does not work on: EINVAL, EBADF")
+TEST(refused, "A.11: files it does not work on: EINVAL, EBADF")
 {
 	const char *t = topic_new(.ring_bytes = 65536, .partitions = 2);
 	const char *one = topic_new(.ring_bytes = 65536);

@@ -124,22 +124,22 @@ static void position_follows(bool tcp, int flags, const char *options)
 	ok(shorts && inside, "sockets were short, in the middle of messages (%u calls)", shorts);
 }
 
-TEST_LIMIT(unix_position, "short Unix socket: the position is what it took", 120)
+TEST_LIMIT(unix_position, "B.13: short Unix socket: the position is what it took", 120)
 {
 	position_follows(false, O_RDONLY, "");
 }
 
-TEST_LIMIT(tcp_position, "short TCP socket: the position is what it took", 120)
+TEST_LIMIT(tcp_position, "B.13: short TCP socket: the position is what it took", 120)
 {
 	position_follows(true, O_RDONLY, "");
 }
 
-TEST_LIMIT(rdwr_position, "the same with a file opened read-write", 120)
+TEST_LIMIT(rdwr_position, "B.13: the same with a file opened read-write", 120)
 {
 	position_follows(false, O_RDWR, "");
 }
 
-TEST_LIMIT(skip_position, "the same with overrun=skip", 120)
+TEST_LIMIT(skip_position, "B.13: the same with overrun=skip", 120)
 {
 	position_follows(true, O_RDONLY, "+overrun=skip");
 }
@@ -190,22 +190,22 @@ static void lost_after_short(bool tcp, unsigned int messages, size_t min, size_t
 	expect_eq(topic_counters(t).lost, lost);
 }
 
-TEST_LIMIT(lost_unix, "after a short Unix socket losses are counted exactly", 120)
+TEST_LIMIT(lost_unix, "B.13: after a short Unix socket losses are counted exactly", 120)
 {
 	lost_after_short(false, 12000, 1, 6000);
 }
 
-TEST_LIMIT(lost_tcp, "after a short TCP socket losses are counted exactly", 120)
+TEST_LIMIT(lost_tcp, "B.13: after a short TCP socket losses are counted exactly", 120)
 {
 	lost_after_short(true, 2000, 1, 3000);
 }
 
-TEST_LIMIT(lost_small, "the same with thousands of small messages taken back", 120)
+TEST_LIMIT(lost_small, "B.13: the same with thousands of small messages taken back", 120)
 {
 	lost_after_short(true, 200000, 1, 24);
 }
 
-TEST_LIMIT(lost_large, "the same with messages larger than what the socket takes", 120)
+TEST_LIMIT(lost_large, "B.13: the same with messages larger than what the socket takes", 120)
 {
 	lost_after_short(true, 60, 50000, 65536);
 }
@@ -254,7 +254,7 @@ TEST(hold, "hold=readers: what was taken back is still held")
 	expect_eq(file_stat(r).lost_messages, 0);
 }
 
-TEST(interrupted, "sendfile into a blocking socket, interrupted: exact, too")
+TEST(interrupted, "B.13: sendfile into a blocking socket, interrupted: exact, too")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 20);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), sv[2];
@@ -282,7 +282,7 @@ TEST(interrupted, "sendfile into a blocking socket, interrupted: exact, too")
 	ok(read(sv[1], ret, 1) == 0, "and not one byte more");
 }
 
-TEST(full_disk, "a file system that is full in the middle of a sendfile")
+TEST(full_disk, "B.13: a file system that is full in the middle of a sendfile")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 20);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), f, i;

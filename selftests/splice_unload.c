@@ -27,7 +27,7 @@ static void load(void)
 }
 
 TEST(pages_outlive,
-	"unload: refused while a topic is there; pages in pipes and sockets outlive the module")
+	"B.16: unload: refused while a topic is there; pages in pipes and sockets outlive the module")
 {
 	const char *t = topic_new(.ring_bytes = 1 << 18);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY), p[2], sv[2];

@@ -25,7 +25,7 @@ static pid_t splicer(int in, int out, size_t len, bool sigpipe)
 	_exit(0);
 }
 
-TEST(non_blocking, "nothing to splice: EAGAIN where it may not wait")
+TEST(non_blocking, "B.13: nothing to splice: EAGAIN where it may not wait")
 {
 	const char *t;
 	int w, r, p[2];
@@ -85,7 +85,7 @@ TEST(first_byte_only, "splice waits for its first byte, and only for that")
 	close(r);
 }
 
-TEST(full_pipe, "a full pipe, a pipe of one page, a pipe without reader")
+TEST(full_pipe, "B.13: a full pipe, a pipe of one page, a pipe without reader")
 {
 	const char *t;
 	static char fill[65536];

@@ -248,7 +248,7 @@ TEST(sync_many, "many durable writers wait side by side; all messages are in the
 	expect_eq(head(t), N + 1);
 }
 
-TEST(sync_delete, "fsync that waits when the topic is deleted fails, and later ones, too")
+TEST(sync_delete, "D.20: fsync that waits when the topic is deleted fails, and later ones, too")
 {
 	const char *t = topic_new(.persistent = 1);
 	static int fd;

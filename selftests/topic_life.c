@@ -113,7 +113,7 @@ static void fill(const char *t)
 	close(fd);
 }
 
-TEST(readers, "read, splice, sendfile, poll, epoll that wait end with the topic")
+TEST(readers, "D.20: read, splice, sendfile, poll, epoll that wait end with the topic")
 {
 	struct call calls[] = {
 		{ "read", call_read, 0, 0 },
@@ -143,7 +143,7 @@ TEST(readers, "read, splice, sendfile, poll, epoll that wait end with the topic"
 	}
 }
 
-TEST(writers, "writes that wait for room, a pause or a store end with the topic")
+TEST(writers, "D.20: writes that wait for room, a pause or a store end with the topic")
 {
 	const char *t = topic_new(.ring_bytes = 4096, .persistent = 1);
 	struct call c = { "write that waits for room", call_write, -1, -1 };
@@ -175,7 +175,7 @@ TEST(writers, "writes that wait for room, a pause or a store end with the topic"
 	close(c.fd);
 }
 
-TEST(drain, "after the deletion reads drain, writes and everything new fail with ENODEV")
+TEST(drain, "D.20: after the deletion reads drain, writes and everything new fail with ENODEV")
 {
 	const char *t = topic_new(.ring_bytes = 65536);
 	int r = topic_open(t, "", O_RDONLY), w = topic_open(t, "", O_WRONLY);
@@ -275,7 +275,7 @@ TEST(successor, "a new topic of the name is there at once, and another one")
 	expect_ret(write(fd, "new", 3), 3);
 }
 
-TEST(pages, "pages in a pipe outlive their topic, its files and its memory")
+TEST(pages, "B.16: pages in a pipe outlive their topic, its files and its memory")
 {
 	uint64_t before = module_settled().memory;
 	const char *t = topic_new(.ring_bytes = 65536);
@@ -378,7 +378,7 @@ static void race_stat(void *arg)
 	}
 }
 
-TEST_LIMIT(open_delete, "open, read, write, stat, chmod against delete and re-creation", 120)
+TEST_LIMIT(open_delete, "D.20: open, read, write, stat, chmod against delete and re-creation", 120)
 {
 	struct race *race = shared_alloc(sizeof(*race));
 	void (*who[])(void *) = { race_reader, race_partition, race_writer, race_stat };
@@ -449,7 +449,7 @@ static void grower(void *arg)
 	}
 }
 
-TEST_LIMIT(fight, "two that create, one that deletes, one that adds partitions", 120)
+TEST_LIMIT(fight, "D.20: two that create, one that deletes, one that adds partitions", 120)
 {
 	struct race *race = shared_alloc(sizeof(*race));
 	void (*who[])(void *) = { creator, creator, deleter, grower };

@@ -126,7 +126,7 @@ static void by_dump(void *arg)
 	}
 }
 
-TEST_LIMIT(calls, "ioctl, lseek, fsync, splice, mmap, poll, dumps against delete and re-creation", 180)
+TEST_LIMIT(calls, "D.20: ioctl, lseek, fsync, splice, mmap, poll, dumps against delete and re-creation", 180)
 {
 	void (*who[])(void *) = { by_ioctl, by_splice, by_map, by_dump };
 	struct race *race[4];

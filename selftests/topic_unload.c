@@ -5,11 +5,13 @@
  * TIMEOUT: 900
  */
 #define _GNU_SOURCE
+#include <linux/filter.h>
 #include <netlink/attr.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -50,7 +52,7 @@ static bool lists(const char *path, const char *end)
 	return found;
 }
 
-TEST(refused_, "unloading is refused while a mount, a topic, a file or a dump is left")
+TEST(refused_, "D.21: unloading is refused while a mount, a topic, a file or a dump is left")
 {
 	struct {
 		struct nlmsghdr nlh;
@@ -203,7 +205,7 @@ static void delete_topics(void *arg)
 	}
 }
 
-TEST_LIMIT(cycles, "many times unloaded and loaded under traffic", 800)
+TEST_LIMIT(cycles, "D.21: many times unloaded and loaded under traffic", 800)
 {
 	const char *wanted = getenv("MQ_RELOADS");
 	int cycles = wanted ? atoi(wanted) : 20;
@@ -245,6 +247,123 @@ TEST_LIMIT(cycles, "many times unloaded and loaded under traffic", 800)
 	note("%d cycles, %u opened, %u written, %u read, %u dumps, %u tries to unload", cycles,
 	     traffic->opened, traffic->written, traffic->read, traffic->dumped, tries);
 	expect(traffic->dumped > 0);
+}
+
+/* --- what is still to come ------------------------------------------------------ */
+
+#define PENDING	30
+
+static const char *pending_name(int i)
+{
+	static char name[PENDING][16];
+
+	snprintf(name[i], sizeof(name[i]), "pending-%d", i);
+	return name[i];
+}
+
+static void lap(const char *t)
+{
+	static char msg[1024];
+	int fd = topic_open(t, "", O_WRONLY);
+
+	for (int i = 0; i < 100; i++)
+		need_ret(write(fd, msg, sizeof(msg)), sizeof(msg));
+	close(fd);
+}
+
+struct pending {
+	volatile int ready, go;
+};
+
+/* Timers run, works are queued, and files are open, when all of it is deleted and left. */
+static void leave_pending(void *arg)
+{
+	struct mq_watermark mark = { .size = sizeof(mark), .messages = 8, .delay = 500000000 };
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, 1);
+	struct mq_filter filter = { .size = sizeof(filter), .type = MQ_FILTER_CLASSIC,
+				    .insns = (uintptr_t)&all, .len = 1 };
+	struct pending *pending = arg;
+	static char msg[1024];
+	struct async writer;
+	int fd, rd, room, p[2];
+
+	for (int i = 0; i < PENDING; i++)
+		need_eq(topic_add(&(struct topic_opts) {
+			.name = pending_name(i), .ring_bytes = 16384, .ring_messages = 64,
+			.partitions = 1 + (i > 5) * 2, .hold = i ? 0 : MQ_HOLD_READERS,
+			.set = i ? 0 : MQT(OVERFLOW) }), 0);
+	/* 1: less than the watermark waits for half a second. */
+	rd = topic_open(pending_name(1), "", O_RDONLY | O_NONBLOCK);
+	need_ret(ioctl(rd, MQ_IOC_WATERMARK, &mark), 0);
+	fd = topic_open(pending_name(1), "", O_WRONLY);
+	need_ret(write(fd, msg, 1), 1);
+	/* 2: of the second overrun it is told a second after the first. */
+	rd = topic_open(pending_name(2), "", O_RDONLY | O_NONBLOCK);
+	for (int i = 0; i < 2; i++) {
+		lap(pending_name(2));
+		expect_err(read(rd, msg, sizeof(msg)), ENOBUFS);
+	}
+	/* 3: pages that are lent are looked at each second. */
+	need_ret(pipe(p), 0);
+	lap(pending_name(3));
+	rd = topic_open(pending_name(3), "", O_RDONLY);
+	expect_ret(splice(rd, NULL, p[1], NULL, 1, 0), 1);
+	lap(pending_name(3));
+	/* 4: a filter, replaced; a map. */
+	rd = topic_open(pending_name(4), "", O_RDONLY);
+	for (int i = 0; i < 2; i++)
+		need_ret(ioctl(rd, MQ_IOC_FILTER, &filter), 0);
+	need(mmap(NULL, 4096, PROT_READ, MAP_SHARED, rd, 0) != MAP_FAILED);
+	/* 0: a writer is told of a little room later; last, for it is not much later. */
+	rd = topic_open(pending_name(0), "", O_RDONLY);
+	fd = topic_open(pending_name(0), "", O_WRONLY | O_NONBLOCK);
+	while (write(fd, msg, 100) == 100)
+		;
+	need_eq(errno, EAGAIN);
+	room = topic_open(pending_name(0), "", O_WRONLY);
+	async_write(&writer, room, msg, sizeof(msg));
+	wait_until(topic_counters(pending_name(0)).writers_waiting == 1, SOON);
+	pending->ready = 1;
+	wait_until(pending->go, SOON);
+	need_ret(read(rd, msg, sizeof(msg)), 100);
+	for (int i = 0; i < PENDING; i++)
+		need_eq(topic_del(pending_name(i)), 0);
+}
+
+TEST_LIMIT(pending, "D.21: unloaded at once behind timers, works, RCU callbacks and files", 300)
+{
+	const char *wanted = getenv("MQ_RELOADS");
+	int cycles = wanted ? atoi(wanted) : 20;
+	struct pending *pending = shared_alloc(sizeof(*pending));
+	unsigned int tries = 0;
+
+	start_fresh();
+	for (int cycle = 0; cycle < cycles && !failures(); cycle++) {
+		uint64_t end = deadline(SOON);
+		pid_t pid;
+
+		pending->ready = pending->go = 0;
+		pid = child_start(leave_pending, pending);
+		if (!wait_until(pending->ready, SOON))
+			break;
+		refused("timers, works and files");
+		module_unmount();
+		/* As early as can be: while the child is still about it. */
+		pending->go = 1;
+		for (tries++; module_unload(); tries++) {
+			if (now_ns() > end) {
+				fail("cycle %d: still in use after %d s", cycle, SOON);
+				break;
+			}
+			sched_yield();
+		}
+		child_ok(pid, SOON);
+		/* Whatever was forgotten finds no module, now and then. */
+		if (cycle % 5 == 0)
+			sleep_ms(1500);
+		start_fresh();
+	}
+	note("%d cycles, %u tries to unload", cycles, tries);
 }
 
 TEST(again, "afterwards it is loaded, mounted, and works")

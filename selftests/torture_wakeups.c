@@ -223,7 +223,7 @@ static void tell_who_sleeps(const pid_t *pids)
 	}
 }
 
-TEST_LIMIT(wakeups, "no wake-up is lost: producers and readers that sleep in six ways, with pauses",
+TEST_LIMIT(wakeups, "D.24: no wake-up is lost: producers and readers that sleep in six ways, with pauses",
 	   100000)
 {
 	const char *wanted = getenv("MQ_MESSAGES");

@@ -33,6 +33,7 @@ _Static_assert(sizeof(struct mq_map_header) == 256, "mq_map_header");
 _Static_assert(sizeof(struct mq_options) == 24, "mq_options");
 _Static_assert(sizeof(struct mq_filter) == 24, "mq_filter");
 _Static_assert(sizeof(struct mq_filter_head) == 72, "mq_filter_head");
+_Static_assert(sizeof(struct mq_watermark) == 32, "mq_watermark");
 
 static int wrong;
 
@@ -95,6 +96,47 @@ static void filtered(int fd)
 	CHECK(in.entry.offset == START_OFFSET + 2 && !memcmp(in.payload, "third", 5));
 }
 
+/* What is refused is refused alike: sizes, padding, alignment, memory. */
+static void refused(int fd)
+{
+	static const struct {
+		unsigned long cmd;
+		uint32_t size;
+	} calls[] = {
+		{ MQ_IOC_FEATURES, sizeof(struct mq_features) },
+		{ MQ_IOC_STAT, sizeof(struct mq_stat) },
+		{ MQ_IOC_SEEK, sizeof(struct mq_seek) },
+		{ MQ_IOC_GET_OPTIONS, sizeof(struct mq_options) },
+		{ MQ_IOC_SET_OPTIONS, sizeof(struct mq_options) },
+		{ MQ_IOC_FILTER, sizeof(struct mq_filter) },
+		{ MQ_IOC_WATERMARK, sizeof(struct mq_watermark) },
+	};
+	struct mq_options options = { .size = sizeof(options), .reserved = 1 };
+	struct mq_watermark mark = { .size = sizeof(mark), .reserved = 1 };
+	struct mq_seek seek = { .size = sizeof(seek), .whence = MQ_SEEK_OLDEST, .value = 1 };
+	static char arg[512];
+
+	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		memset(arg, 0, sizeof(arg));
+		CHECK(ioctl(fd, calls[i].cmd, arg) == -1 && errno == EINVAL);
+		arg[0] = 7;
+		CHECK(ioctl(fd, calls[i].cmd, arg) == -1 && errno == EINVAL);
+		arg[0] = calls[i].size + 16;
+		arg[calls[i].size + 15] = 1;
+		CHECK(ioctl(fd, calls[i].cmd, arg) == -1 && errno == E2BIG);
+		for (unsigned int shift = 1; shift < 4; shift++) {
+			memset(arg, 0, sizeof(arg));
+			memcpy(arg + shift, &calls[i].size, 4);
+			CHECK(!ioctl(fd, calls[i].cmd, arg + shift));
+		}
+		CHECK(ioctl(fd, calls[i].cmd, (void *)8) == -1 && errno == EFAULT);
+		CHECK(ioctl(fd, calls[i].cmd ^ (4 << 16), arg) == -1 && errno == ENOTTY);
+	}
+	CHECK(ioctl(fd, MQ_IOC_SET_OPTIONS, &options) == -1 && errno == EINVAL);
+	CHECK(ioctl(fd, MQ_IOC_WATERMARK, &mark) == -1 && errno == EINVAL);
+	CHECK(ioctl(fd, MQ_IOC_SEEK, &seek) == -1 && errno == EINVAL);
+}
+
 int main(int argc, char **argv)
 {
 	struct mq_features features = { .size = sizeof(features) };
@@ -154,6 +196,7 @@ int main(int argc, char **argv)
 	CHECK(in.entry[2].offset == START_OFFSET + 2 && in.entry[2].len == 5);
 	CHECK(!memcmp(in.rest, "firstsecthird", 13));
 	mapped(rd);
+	refused(rd);
 	filtered(rd);
 	CHECK(ioctl(fd, _IO(MQ_IOC_MAGIC, 99), &stat) == -1 && errno == ENOTTY);
 	return wrong;
