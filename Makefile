@@ -9,7 +9,7 @@
 # make test       the tests in a VM                  T="NAME..." only those
 # make test-dkms      DKMS with its build in the VM (minutes: the compiler is emulated)
 # make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)  T="NAME..."
-# make test-debug-ci  those of them that are about the kernel's side
+# make test-debug-ci  those of them that CI has the time for
 # make test-kcsan     the same on a kernel that watches for data races          T="NAME..."
 # make test-matrix    the log's tests with 1, 2, 4 CPUs and each way to preempt, on 6.1 and 6.12
 # make coverage       lines and branches of the module that test-debug ran, the last time
@@ -269,6 +269,8 @@ test-dkms: all
 # The kernels are built once, in ten minutes each, and kept: see there.
 debug-groups := log line record part splice mmap poll topic filter hold mem netlink sync fs fault \
 	torture
+# For CI's time limit.
+debug-ci-groups := log record part splice mmap topic filter hold fault torture
 
 test-debug: deps
 	+@release=$$(tools/debug-kernel debug) && \
@@ -280,7 +282,7 @@ test-debug-ci: deps
 	+@release=$$(tools/debug-kernel debug) && \
 		$(MAKE) --no-print-directory KVER=$$release all && \
 		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G \
-			$(addprefix -g ,$(debug-groups))
+			$(addprefix -g ,$(debug-ci-groups))
 
 test-kcsan: deps
 	+@release=$$(tools/debug-kernel kcsan) && \
