@@ -281,8 +281,8 @@ test-debug: deps
 test-debug-ci: deps
 	+@release=$$(tools/debug-kernel debug) && \
 		$(MAKE) --no-print-directory KVER=$$release all && \
-		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G \
-			$(addprefix -g ,$(debug-ci-groups))
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} MQ_VM_LIMIT=$${MQ_VM_LIMIT:-80m} \
+			selftests/vm-run -k $$release -m 3G $(addprefix -g ,$(debug-ci-groups))
 
 test-kcsan: deps
 	+@release=$$(tools/debug-kernel kcsan) && \
