@@ -92,7 +92,9 @@ start() {
 		[ -S /run/central.sock ] ||
 			background "$rsyslogd" -n -f "$lib_tmp/rsyslog.conf" \
 				-i "$lib_tmp/rsyslog.pid" >"$lib_tmp/log" 2>&1
-		wait_for 20 test -S /run/central.sock ;;
+		# improg starts its program when it likes.
+		wait_for 20 test -S /run/central.sock && wait_for 40 lines /var/log/prog.log \
+			"$(mq_all web | wc -l)" ;;
 	syslog-ng)
 		{
 			echo "@version: 3.38"
