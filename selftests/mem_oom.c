@@ -5,6 +5,7 @@
  * Out of memory while the daemon writes back waits for the daemon.
  *
  * TIMEOUT: 400
+ * KERNEL: huge-pages
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
