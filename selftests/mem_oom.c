@@ -5,7 +5,6 @@
  * Out of memory while the daemon writes back waits for the daemon.
  *
  * TIMEOUT: 400
- * KERNEL: huge-pages
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -13,7 +12,6 @@
 #include "mqtest.h"
 
 #define GROUP		"/sys/fs/cgroup/mqtest-oom"
-#define HUGE_PAGES	"/proc/sys/vm/nr_hugepages"
 #define LIMIT		(24 << 20)
 #define PIECE		65536
 
@@ -250,157 +248,4 @@ TEST_LIMIT(group_ring, "E.30: the topic's own memory of that cgroup, too: ENOMEM
 	close(fd);
 	need_eq(topic_del(own), 0);
 	wait_until(!rmdir(GROUP), SOON);
-}
-
-/* --- a machine without memory ---------------------------------------------------- */
-
-#define LEFT	(256 << 10)	/* KiB that the machine keeps */
-#define FILLED	(32 << 20)	/* bytes of a topic, again and again */
-
-static char old_pages[32];
-
-/* Before any test point runs; they are processes of their own. */
-__attribute__((constructor)) static void remember(void)
-{
-	read_line(HUGE_PAGES, old_pages, sizeof(old_pages));
-}
-
-static uint64_t number_in(const char *path, const char *name)
-{
-	FILE *f = fopen(path, "r");
-	unsigned long long n = 0, v;
-	char line[128], word[64];
-
-	need(f);
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63[^: ]%*[: ]%llu", word, &v) == 2 && !strcmp(word, name))
-			n = v;
-	fclose(f);
-	return n;
-}
-
-/* Huge pages that nobody uses: taken from the machine without touching them. */
-static void take_memory(void)
-{
-	uint64_t size = number_in("/proc/meminfo", "Hugepagesize"), free;
-	char text[32];
-
-	if (!size)
-		skip("no huge pages to take the machine's memory with");
-	write_file("/proc/sys/vm/drop_caches", "3");
-	write_file("/proc/sys/vm/compact_memory", "1");
-	free = number_in("/proc/meminfo", "MemAvailable");
-	if (free > LEFT) {
-		snprintf(text, sizeof(text), "%llu",
-			 (unsigned long long)(atoi(old_pages) + (free - LEFT) / size));
-		need_eq(write_file(HUGE_PAGES, text), 0);
-	}
-	free = number_in("/proc/meminfo", "MemAvailable");
-	note("%llu MiB are left", (unsigned long long)free >> 10);
-	if (free > 3 * LEFT)
-		skip("the machine's memory cannot be taken");
-}
-
-static void protect(const char *adj)
-{
-	need_eq(write_file("/proc/self/oom_score_adj", adj), 0);
-}
-
-/* Takes all there is, and is the first to be killed for it. */
-static void ballast(void *arg)
-{
-	(void)arg;
-	protect("1000");
-	stay();
-	for (;;) {
-		char *map = mmap(NULL, 1 << 24, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-		/* No more address space would be an error of the test. */
-		need(map != MAP_FAILED);
-		for (size_t at = 0; at < 1 << 24; at += 4096)
-			map[at] = 1;
-	}
-}
-
-/* A topic that grows until its ring is full, made anew then: each append needs memory. */
-static struct growth {
-	volatile bool end;
-	volatile uint64_t rounds, acked, no_memory;
-} *growth;
-
-static void grow(void *arg)
-{
-	static char msg[16384];
-	const char *name = arg;
-
-	stay();
-	while (!growth->end) {
-		struct topic_stats s;
-		uint64_t acked = 0;
-		int fd;
-
-		if (topic_add(&(struct topic_opts) { .name = name, .ring_bytes = FILLED,
-						     .ring_messages = 4096 })) {
-			growth->no_memory++;
-			sleep_ms(10);
-			continue;
-		}
-		fd = topic_open(name, "", O_WRONLY);
-		for (int i = 0; i < FILLED / (int)sizeof(msg) && !growth->end; i++) {
-			if (write(fd, msg, sizeof(msg)) == sizeof(msg)) {
-				acked++;
-			} else {
-				need_eq(errno, ENOMEM);
-				growth->no_memory++;
-			}
-		}
-		s = topic_counters(name);
-		need_eq(s.messages_in, acked);
-		need_eq(s.bytes_in, acked * sizeof(msg));
-		close(fd);
-		need_eq(topic_del(name), 0);
-		growth->acked += acked;
-		growth->rounds++;
-	}
-}
-
-TEST_LIMIT(machine, "E.30: the machine's memory is gone while topics grow: no deadlock, nothing torn", 200)
-{
-	const char *t = topic_new(.ring_bytes = 1 << 20, .hold = MQ_HOLD_READERS, .set = MQT(OVERFLOW));
-	uint64_t kills = number_in("/proc/vmstat", "oom_kill");
-	pid_t pid[2], grower;
-
-	if (number_in("/proc/meminfo", "SwapTotal"))
-		skip("there is swap");
-	protect("-1000");
-	stay();
-	growth = shared_alloc(sizeof(*growth));
-	others_start(pid, t);
-	take_memory();
-	grower = child_start(grow, (void *)topic_name());
-	wait_until(growth->rounds > 0, SOON);
-	for (int i = 0; i < 3 && failures() < 5; i++) {
-		uint64_t rounds = growth->rounds;
-
-		expect_eq(child_wait(child_start(ballast, NULL), 60), SIGKILL);
-		others_go_on();
-		wait_until(growth->rounds > rounds, SOON);
-	}
-	growth->end = true;
-	child_ok(grower, SOON);
-	others_end(pid);
-	note("%llu kills, %llu messages of 16 KiB in %llu topics, %llu refused",
-	     (unsigned long long)number_in("/proc/vmstat", "oom_kill") - kills,
-	     (unsigned long long)growth->acked, (unsigned long long)growth->rounds,
-	     (unsigned long long)growth->no_memory);
-	expect(number_in("/proc/vmstat", "oom_kill") - kills >= 3);
-}
-
-TEST(machine_back, "the machine has its memory again")
-{
-	char text[32];
-
-	need_eq(write_file(HUGE_PAGES, old_pages), 0);
-	expect(read_line(HUGE_PAGES, text, sizeof(text)) && !strcmp(text, old_pages));
 }

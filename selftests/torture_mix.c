@@ -548,7 +548,7 @@ static void press_memory(void)
 {
 	/*
 	 * Little: emulated on a busy host, clearing pages that page cache left (dropped below) has
-	 * stood still for a minute (a soft lockup in clear_page_rep). mem_oom takes all there is.
+	 * stood still for a minute (a soft lockup in clear_page_rep). mem_oom takes all of a cgroup.
 	 */
 	size_t len = 2 << 20;
 	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
