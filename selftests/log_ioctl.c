@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <sys/mman.h>
 
+#include "helpers/ioctls.h"
 #include "mqtest.h"
 
 TEST(ioctl_features, "MQ_IOC_FEATURES tells version, features and sizes")
@@ -83,46 +84,34 @@ TEST(ioctl_unknown, "A.6: unknown numbers, directions and sizes in the number ar
 
 TEST(ioctl_sizes, "A.6: size field: 0, too small EINVAL; larger with zeros right, with a bit E2BIG")
 {
-	static const struct {
-		unsigned long cmd;
-		uint32_t size;
-	} calls[] = {
-		{ MQ_IOC_FEATURES, sizeof(struct mq_features) },
-		{ MQ_IOC_STAT, sizeof(struct mq_stat) },
-		{ MQ_IOC_SEEK, sizeof(struct mq_seek) },
-		{ MQ_IOC_GET_OPTIONS, sizeof(struct mq_options) },
-		{ MQ_IOC_SET_OPTIONS, sizeof(struct mq_options) },
-		{ MQ_IOC_FILTER, sizeof(struct mq_filter) },
-		{ MQ_IOC_WATERMARK, sizeof(struct mq_watermark) },
-	};
 	const char *t = topic_new();
 	int fd = topic_open(t, "", O_RDONLY);
 	static char arg[1 << 16];
 	uint32_t *size = (void *)arg;
 
-	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+	for (unsigned int i = 0; i < sizeof(sized_ioctls) / sizeof(sized_ioctls[0]); i++) {
 		memset(arg, 0, sizeof(arg));
-		expect_err(ioctl(fd, calls[i].cmd, arg), EINVAL);
+		expect_err(ioctl(fd, sized_ioctls[i].cmd, arg), EINVAL);
 		for (uint32_t n = 1; n < 8; n++) {
 			*size = n;
-			expect_err(ioctl(fd, calls[i].cmd, arg), EINVAL);
+			expect_err(ioctl(fd, sized_ioctls[i].cmd, arg), EINVAL);
 		}
-		*size = calls[i].size;
-		expect_ret(ioctl(fd, calls[i].cmd, arg), 0);
+		*size = sized_ioctls[i].size;
+		expect_ret(ioctl(fd, sized_ioctls[i].cmd, arg), 0);
 		memset(arg, 0, sizeof(arg));
-		*size = calls[i].size + 64;
-		expect_ret(ioctl(fd, calls[i].cmd, arg), 0);
+		*size = sized_ioctls[i].size + 64;
+		expect_ret(ioctl(fd, sized_ioctls[i].cmd, arg), 0);
 		for (uint32_t n = 0; n < 64; n++) {
-			if (arg[calls[i].size + n])
+			if (arg[sized_ioctls[i].size + n])
 				fail("bytes behind the structure were written");
 		}
 		memset(arg, 0, sizeof(arg));
-		*size = calls[i].size + 64;
-		arg[calls[i].size + 63] = 1;
-		expect_err(ioctl(fd, calls[i].cmd, arg), E2BIG);
+		*size = sized_ioctls[i].size + 64;
+		arg[sized_ioctls[i].size + 63] = 1;
+		expect_err(ioctl(fd, sized_ioctls[i].cmd, arg), E2BIG);
 		memset(arg, 0, sizeof(arg));
 		*size = 0xffffffff;
-		expect(ioctl(fd, calls[i].cmd, arg) == -1 && (errno == EINVAL || errno == E2BIG));
+		expect(ioctl(fd, sized_ioctls[i].cmd, arg) == -1 && (errno == EINVAL || errno == E2BIG));
 	}
 }
 

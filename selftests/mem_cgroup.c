@@ -43,16 +43,7 @@ static uint64_t charged(void)
 /* A counter of memory.events. */
 static uint64_t event(const char *name)
 {
-	FILE *f = fopen(file_of("memory.events"), "r");
-	unsigned long long n = ~0ULL, v;
-	char word[32];
-
-	need(f);
-	while (fscanf(f, "%31s %llu", word, &v) == 2)
-		if (!strcmp(word, name))
-			n = v;
-	fclose(f);
-	return n;
+	return file_number(file_of("memory.events"), name);
 }
 
 static void join(void)
@@ -222,16 +213,7 @@ TEST(mem_cgroup_gone, "E.29: the creator's cgroup is killed and removed: the top
 /* Cgroups below $group that were removed and are still in memory. */
 static int dying(void)
 {
-	FILE *f = fopen(file_of("cgroup.stat"), "r");
-	char word[64];
-	int n = -1, v;
-
-	need(f);
-	while (fscanf(f, "%63s %d", word, &v) == 2)
-		if (!strcmp(word, "nr_dying_descendants"))
-			n = v;
-	fclose(f);
-	return n;
+	return file_number(file_of("cgroup.stat"), "nr_dying_descendants");
 }
 
 TEST(mem_cgroup_let_go, "the cgroup that a topic named is let go of with the topic, and not before")

@@ -135,18 +135,9 @@ static void run_victim(void *arg)
 	fail("four times the limit was used");
 }
 
-static uint64_t group_kills(void)
+static long long group_kills(void)
 {
-	FILE *f = fopen(GROUP "/memory.events", "r");
-	unsigned long long n = 0, v;
-	char word[32];
-
-	need(f);
-	while (fscanf(f, "%31s %llu", word, &v) == 2)
-		if (!strcmp(word, "oom_kill"))
-			n = v;
-	fclose(f);
-	return n;
+	return file_number(GROUP "/memory.events", "oom_kill");
 }
 
 static void make_group(void)
@@ -168,7 +159,7 @@ static void starve(const char *topic, bool reads, int rounds)
 	int within = 0;
 
 	for (int i = 0; i < rounds && failures() < 5; i++) {
-		uint64_t kills = group_kills();
+		long long kills = group_kills();
 		pid_t pid;
 
 		*victim = (struct victim) { .topic = topic, .reads = reads };

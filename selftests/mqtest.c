@@ -302,6 +302,20 @@ bool read_line(const char *path, char *buf, size_t size)
 	return ok;
 }
 
+long long file_number(const char *path, const char *key)
+{
+	FILE *f = fopen(path, "r");
+	long long n = -1, v;
+	char word[64];
+
+	need(f);
+	while (fscanf(f, "%63s %lld", word, &v) == 2)
+		if (!strcmp(word, key))
+			n = v;
+	fclose(f);
+	return n;
+}
+
 int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;

@@ -170,6 +170,8 @@ void async_signal(struct async *a);
 
 /* One line of a small file, without its newline; false if there is none. */
 bool read_line(const char *path, char *buf, size_t size);
+/* The number behind KEY in a file of "KEY NUMBER" lines; -1 if it is not there. */
+long long file_number(const char *path, const char *key);
 /* Writes a small file at once: 0 or -errno. */
 int write_file(const char *path, const char *text);
 

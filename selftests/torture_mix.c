@@ -15,6 +15,7 @@
  */
 #include "helpers/map.h"
 #include "helpers/module.h"
+#include "helpers/random.h"
 #include "helpers/splice.h"
 
 #include <sys/resource.h>
@@ -56,21 +57,6 @@ static struct shared {
 } *sh;
 
 static const char *topics[TOPICS];
-static uint64_t random_state;
-
-static uint32_t rnd(uint32_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (random_state >> 16) % below;
-}
-
-static void rnd_seed(uint64_t seed)
-{
-	random_state = seed * 0x9e3779b97f4a7c15ULL + 1;
-	rnd(2);
-}
 
 static void nothing_happens(int sig)
 {

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 
+#include "helpers/random.h"
 #include "mqtest.h"
 
 #define WRITERS		2
@@ -37,15 +38,6 @@ static struct shared {
 } *sh;
 
 static const char *topic;
-static uint64_t random_state;
-
-static uint32_t rnd(uint32_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (random_state >> 16) % below;
-}
 
 static uint64_t total(void)
 {
@@ -92,7 +84,7 @@ static void write_all(void *arg)
 	int ep = epoll_create1(0);
 	struct batch *b = batch_new();
 
-	random_state = now_ns() + w;
+	rnd_seed(now_ns() + w);
 	need_ret(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev), 0);
 	while (i < sh->messages) {
 		uint32_t burst = 1 + rnd(rnd(4) ? 300 : 6000);
@@ -177,7 +169,7 @@ static void read_all(void *arg)
 	uint32_t next[WRITERS] = { 0 };
 	size_t part = 0;
 
-	random_state = now_ns() + kind;
+	rnd_seed(now_ns() + kind);
 	need_ret(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev), 0);
 	while (sh->got[kind] < WRITERS * sh->messages) {
 		/* From now and then a little to all there is. */

@@ -19,6 +19,8 @@
 
 #include <mq/mq.h>
 
+#include "helpers/ioctls.h"
+
 #define START_OFFSET	(1ULL << 33)
 #define START_POSITION	((1ULL << 34) + 1)
 
@@ -99,38 +101,26 @@ static void filtered(int fd)
 /* What is refused is refused alike: sizes, padding, alignment, memory. */
 static void refused(int fd)
 {
-	static const struct {
-		unsigned long cmd;
-		uint32_t size;
-	} calls[] = {
-		{ MQ_IOC_FEATURES, sizeof(struct mq_features) },
-		{ MQ_IOC_STAT, sizeof(struct mq_stat) },
-		{ MQ_IOC_SEEK, sizeof(struct mq_seek) },
-		{ MQ_IOC_GET_OPTIONS, sizeof(struct mq_options) },
-		{ MQ_IOC_SET_OPTIONS, sizeof(struct mq_options) },
-		{ MQ_IOC_FILTER, sizeof(struct mq_filter) },
-		{ MQ_IOC_WATERMARK, sizeof(struct mq_watermark) },
-	};
 	struct mq_options options = { .size = sizeof(options), .reserved = 1 };
 	struct mq_watermark mark = { .size = sizeof(mark), .reserved = 1 };
 	struct mq_seek seek = { .size = sizeof(seek), .whence = MQ_SEEK_OLDEST, .value = 1 };
 	static char arg[512];
 
-	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+	for (unsigned int i = 0; i < sizeof(sized_ioctls) / sizeof(sized_ioctls[0]); i++) {
 		memset(arg, 0, sizeof(arg));
-		CHECK(ioctl(fd, calls[i].cmd, arg) == -1 && errno == EINVAL);
+		CHECK(ioctl(fd, sized_ioctls[i].cmd, arg) == -1 && errno == EINVAL);
 		arg[0] = 7;
-		CHECK(ioctl(fd, calls[i].cmd, arg) == -1 && errno == EINVAL);
-		arg[0] = calls[i].size + 16;
-		arg[calls[i].size + 15] = 1;
-		CHECK(ioctl(fd, calls[i].cmd, arg) == -1 && errno == E2BIG);
+		CHECK(ioctl(fd, sized_ioctls[i].cmd, arg) == -1 && errno == EINVAL);
+		arg[0] = sized_ioctls[i].size + 16;
+		arg[sized_ioctls[i].size + 15] = 1;
+		CHECK(ioctl(fd, sized_ioctls[i].cmd, arg) == -1 && errno == E2BIG);
 		for (unsigned int shift = 1; shift < 4; shift++) {
 			memset(arg, 0, sizeof(arg));
-			memcpy(arg + shift, &calls[i].size, 4);
-			CHECK(!ioctl(fd, calls[i].cmd, arg + shift));
+			memcpy(arg + shift, &sized_ioctls[i].size, 4);
+			CHECK(!ioctl(fd, sized_ioctls[i].cmd, arg + shift));
 		}
-		CHECK(ioctl(fd, calls[i].cmd, (void *)8) == -1 && errno == EFAULT);
-		CHECK(ioctl(fd, calls[i].cmd ^ (4 << 16), arg) == -1 && errno == ENOTTY);
+		CHECK(ioctl(fd, sized_ioctls[i].cmd, (void *)8) == -1 && errno == EFAULT);
+		CHECK(ioctl(fd, sized_ioctls[i].cmd ^ (4 << 16), arg) == -1 && errno == ENOTTY);
 	}
 	CHECK(ioctl(fd, MQ_IOC_SET_OPTIONS, &options) == -1 && errno == EINVAL);
 	CHECK(ioctl(fd, MQ_IOC_WATERMARK, &mark) == -1 && errno == EINVAL);
