@@ -44,7 +44,8 @@ Q = $(if $(V),,@)
 all:
 
 .PHONY: all module tools tests lang deps deps-lang deps-bench deps-fuzz demo shell
-.PHONY: test test-dkms test-debug test-debug-ci test-kcsan test-matrix test-mutants coverage fuzz fuzz-parsers
+.PHONY: test test-dkms test-debug test-debug-ci test-kcsan test-matrix test-mutants coverage
+.PHONY: fuzz fuzz-parsers
 .PHONY: check bench bench-gate bench-cross peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
 # --- kernel ---------------------------------------------------------------
