@@ -137,6 +137,20 @@ bool mq_log_entry(const struct mq_log *log, u64 off, struct mq_entry *entry)
 	return src && mq_log_valid_from(log, off);
 }
 
+/* Where a message begins, by rcu_read_lock(); false if it is no longer there. */
+static bool entry_begins(const struct mq_log *log, u64 off, u64 *pos, u64 *attr)
+{
+	const struct mq_entry *src;
+	size_t len;
+
+	src = mq_ring_ptr(&log->index, off * ENTRY_SIZE, &len);
+	if (!src)
+		return false;
+	*pos = READ_ONCE(src->position);
+	*attr = READ_ONCE(src->attr_position);
+	return mq_log_valid_from(log, off);
+}
+
 /**
  * mq_log_begins() - where a message begins
  * @log: the log
@@ -148,30 +162,12 @@ bool mq_log_entry(const struct mq_log *log, u64 off, struct mq_entry *entry)
  */
 bool mq_log_begins(const struct mq_log *log, u64 off, u64 *pos, u64 *attr)
 {
-	const struct mq_entry *src;
-	size_t len;
+	bool there;
 
 	rcu_read_lock();
-	src = mq_ring_ptr(&log->index, off * ENTRY_SIZE, &len);
-	if (src) {
-		*pos = READ_ONCE(src->position);
-		*attr = READ_ONCE(src->attr_position);
-	}
+	there = entry_begins(log, off, pos, attr);
 	rcu_read_unlock();
-	return src && mq_log_valid_from(log, off);
-}
-
-/* Where a message begins, by rcu_read_lock(); false if it is no longer there. */
-static bool entry_position(const struct mq_log *log, u64 off, u64 *position)
-{
-	const struct mq_entry *src;
-	size_t len;
-
-	src = mq_ring_ptr(&log->index, off * ENTRY_SIZE, &len);
-	if (!src)
-		return false;
-	*position = READ_ONCE(src->position);
-	return mq_log_valid_from(log, off);
+	return there;
 }
 
 /**
@@ -191,7 +187,7 @@ static bool entry_position(const struct mq_log *log, u64 off, u64 *position)
 bool mq_log_find_pos(const struct mq_log *log, u64 lo, u64 hi, u64 pos, u64 *off)
 {
 	bool found = false, near = true;
-	u64 stride = 1, position;
+	u64 stride = 1, position, attr;
 
 	rcu_read_lock();
 	while (hi - lo > 1) {
@@ -199,7 +195,7 @@ bool mq_log_find_pos(const struct mq_log *log, u64 lo, u64 hi, u64 pos, u64 *off
 
 		near = near && stride < hi - lo;
 		mid = lo + (near ? stride : (hi - lo) / 2);
-		if (!entry_position(log, mid, &position))
+		if (!entry_begins(log, mid, &position, &attr))
 			goto out;
 		if (position <= pos) {
 			lo = mid;
