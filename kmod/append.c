@@ -4,7 +4,7 @@
  *
  *   mq_append()           outside of locks: memory, page faults
  *     append_locked()
- *       mq_append_prepare()  room: what is evicted, what is held; memory
+ *       mq_append_prepare()  room (evict.c), memory
  *       copy_payload()       user memory to the ring, page faults off
  *       mq_append_commit()   entries, checksums; readers see it
  *     mq_append_wake()
@@ -21,6 +21,7 @@
 #include <linux/uio.h>
 #include "append.h"
 #include "crc.h"
+#include "evict.h"
 #include "hold.h"
 #include "limits.h"
 #include "mmap.h"
@@ -104,7 +105,7 @@ void mq_append_free(struct mq_partition *p, struct mq_append *a)
  */
 int mq_append_check(struct mq_topic *topic, const struct mq_append *a)
 {
-	u64 attrs = a->attr_bytes + (u64)a->count * a->stamp_len;
+	u64 attrs = mq_append_attr_bytes(a);
 
 	if (a->bytes > topic->ring_bytes / MQ_QUARTER ||
 	    a->count > topic->ring_messages / MQ_QUARTER ||
@@ -113,194 +114,7 @@ int mq_append_check(struct mq_topic *topic, const struct mq_append *a)
 	return 0;
 }
 
-/* A place for the tail, while room is looked for. */
-struct tail {
-	u64 off;
-	u64 pos;
-	u64 attr;
-	u64 empty;
-};
-
-/* Move the tail. What is below it may be overwritten once this has returned. */
-static void evict_to(struct mq_log *log, const struct tail *to)
-{
-	write_seqcount_begin(&log->seq);
-	log->b.tail_attr = to->attr;
-	log->b.tail_empty = to->empty;
-	WRITE_ONCE(log->b.tail_off, to->off);
-	WRITE_ONCE(log->b.tail_pos, to->pos);
-	write_seqcount_end(&log->seq);
-	if (unlikely(log->map))
-		mq_map_show_tail(log);
-	/*
-	 * Pairs with the barriers in mq_log_valid_from(), mq_log_pos_valid(), of
-	 * mapped readers and in the splice of a page: either the reader sees the
-	 * new tail, or we see its reference, and what it copied before was still
-	 * the old bytes.
-	 */
-	smp_mb();
-}
-
-static inline struct tail tail_of(const struct mq_log *log)
-{
-	return (struct tail) {
-		.off = log->b.tail_off,
-		.pos = log->b.tail_pos,
-		.attr = log->b.tail_attr,
-		.empty = log->b.tail_empty,
-	};
-}
-
-/* The tail at a later message, or at the end of the log; @empty is pass_empty()'s. */
-static struct tail tail_at(const struct mq_log *log, const struct tail *t, u64 off)
-{
-	struct tail to = { .off = off, .empty = t->empty };
-
-	if (off == log->b.head_off) {
-		to.pos = log->b.head_pos;
-		to.attr = log->b.head_attr;
-	} else {
-		const struct mq_entry *e = mq_log_slot(log, off);
-
-		to.pos = e->position;
-		to.attr = e->attr_position;
-	}
-	return to;
-}
-
-/* Count the messages without payload from message @from to the tail. */
-static void pass_empty(const struct mq_log *log, u64 from, struct tail *t)
-{
-	/* Most logs have none at all. */
-	if (likely(t->empty == log->b.head_empty))
-		return;
-	for (; from < t->off; from++)
-		t->empty += !mq_log_slot(log, from)->len;
-}
-
-static inline u64 attrs_of(const struct mq_append *a)
-{
-	return a->attr_bytes + (u64)a->count * a->stamp_len;
-}
-
-/* Is there room between a tail and so much more at the head? Differences, for numbers wrap. */
-static inline bool fits(const struct mq_log *log, const struct tail *t, const struct mq_append *a)
-{
-	return log->b.head_pos - t->pos + a->bytes <= log->data.size &&
-	       (log->b.head_off - t->off + a->count) * ENTRY_SIZE <= log->index.size &&
-	       log->b.head_attr - t->attr + attrs_of(a) <= log->attrs.size;
-}
-
-/* The first message from @lo on that is held; @hi if none below it is. */
-static u64 first_held(struct mq_partition *p, u64 lo, u64 hi)
-{
-	/* What is held is held from some message on. */
-	while (lo < hi) {
-		u64 mid = lo + (hi - lo) / 2;
-
-		if (mq_held(p, mid))
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return hi;
-}
-
-/* So many messages may be evicted beyond need where nothing is held. */
-static u64 ahead(const struct mq_log *log)
-{
-	return min_t(u64, log->index.size / ENTRY_SIZE / MQ_EVICT_PART, MQ_EVICT_AHEAD);
-}
-
-/*
- * Find the tail that leaves room for the write: in steps that double, then by
- * bisection. Only computes: nothing is evicted if it does not succeed.
- */
-static int find_room(struct mq_partition *p, struct tail *t, const struct mq_append *a,
-		     u64 *dropped)
-{
-	const struct mq_log *log = &p->log;
-	const struct tail was = *t;
-	u64 lo = was.off, step = a->count, slack = mq_may_hold(p) ? 1 : max(ahead(log), 1ULL);
-
-	*dropped = 0;
-	if (fits(log, t, a))
-		return MQ_STEP_DONE;
-	/* Not at @lo; at t->off once the first loop is through. */
-	for (;; step *= 2) {
-		*t = tail_at(log, &was, min(lo + step, log->b.head_off));
-		/* The empty log has room for any write that passed mq_append_check(). */
-		if (fits(log, t, a) || t->off == log->b.head_off)
-			break;
-		lo = t->off;
-	}
-	while (t->off - lo > slack) {
-		struct tail mid = tail_at(log, &was, lo + (t->off - lo) / 2);
-
-		if (fits(log, &mid, a))
-			*t = mid;
-		else
-			lo = mid.off;
-	}
-	if (mq_may_hold(p) && mq_held(p, t->off - 1)) {
-		if (READ_ONCE(p->topic->overflow) != MQ_OVERFLOW_DROP_OLDEST)
-			return MQ_STEP_FULL;
-		*dropped = t->off - first_held(p, was.off, t->off - 1);
-	}
-	pass_empty(log, was.off, t);
-	return MQ_STEP_DONE;
-}
-
-/*
- * Go on to a tail that leaves room for the next writes like this one, too, unless a
- * message there is held or that would be much of the ring.
- */
-static void evict_ahead(struct mq_partition *p, struct tail *t, const struct mq_append *a)
-{
-	const struct mq_log *log = &p->log;
-	u64 most = log->data.size / MQ_EVICT_PART;
-	u64 off = t->off + ahead(log);
-	struct tail to;
-
-	if (a->bytes * MQ_EVICT_AHEAD > most)
-		off = t->off + min(ahead(log), div64_u64(most * a->count, a->bytes));
-	/* Messages without payload would have to be counted. */
-	if (off >= log->b.head_off || t->empty != log->b.head_empty)
-		return;
-	/* What is held is held from some message on, so the last one tells. */
-	if (mq_may_hold(p) && mq_held(p, off - 1))
-		return;
-	to = tail_at(log, t, off);
-	if (to.pos - t->pos <= most)
-		*t = to;
-}
-
-static int evict_for(struct mq_partition *p, const struct mq_append *a)
-{
-	struct tail t = tail_of(&p->log);
-	u64 dropped = 0;
-	int step;
-
-	if (fits(&p->log, &t, a))
-		return MQ_STEP_DONE;
-	/* One message: what is evicted ahead is enough, most often. */
-	if (a->count == 1)
-		evict_ahead(p, &t, a);
-	if (!fits(&p->log, &t, a)) {
-		t = tail_of(&p->log);
-		step = find_room(p, &t, a, &dropped);
-		if (step != MQ_STEP_DONE)
-			return step;
-		evict_ahead(p, &t, a);
-	}
-	WRITE_ONCE(p->evicted, p->evicted + (t.off - p->log.b.tail_off));
-	if (unlikely(dropped))
-		WRITE_ONCE(p->dropped_held, p->dropped_held + dropped);
-	evict_to(&p->log, &t);
-	return MQ_STEP_DONE;
-}
-
-/* Bytes from @head on that have both room and their chunk. Differences, as above. */
+/* Bytes from @head on that have both room and their chunk. Differences, for numbers wrap. */
 static u64 ready_bytes(const struct mq_ring *ring, u64 head, u64 used)
 {
 	return mq_ring_entered(ring, head) ? min(ring->size - used, ring->entered - head) : 0;
@@ -325,7 +139,7 @@ static inline bool is_ready(const struct mq_log *log, const struct mq_append *a)
 {
 	return (s64)(log->b.head_pos + a->bytes - log->ready.pos) <= 0 &&
 	       (s64)(log->b.head_off + a->count - log->ready.off) <= 0 &&
-	       (s64)(log->b.head_attr + attrs_of(a) - log->ready.attr) <= 0;
+	       (s64)(log->b.head_attr + mq_append_attr_bytes(a) - log->ready.attr) <= 0;
 }
 
 /* Is the topic open for writing? */
@@ -353,13 +167,11 @@ static bool numbers_reach(const struct mq_log *log, const struct mq_append *a)
  */
 int mq_append_look(struct mq_partition *p, const struct mq_append *a)
 {
-	struct tail t = tail_of(&p->log);
 	int step = may_append(p);
-	u64 dropped;
 
 	if (step != MQ_STEP_DONE)
 		return step;
-	return numbers_reach(&p->log, a) ? find_room(p, &t, a, &dropped) : -EFBIG;
+	return numbers_reach(&p->log, a) ? mq_evict_look(p, a) : -EFBIG;
 }
 
 /* Have the rings enter their next chunks: once in 64 KiB. */
@@ -369,7 +181,7 @@ static int enter_chunks(struct mq_partition *p, struct mq_append *a)
 	const u64 end[3] = {
 		log->b.head_pos + a->bytes,
 		(log->b.head_off + a->count) * ENTRY_SIZE,
-		log->b.head_attr + attrs_of(a),
+		log->b.head_attr + mq_append_attr_bytes(a),
 	};
 	bool missing = false;
 	unsigned int i;
@@ -393,7 +205,7 @@ static int enter_chunks(struct mq_partition *p, struct mq_append *a)
 	if (missing)
 		return MQ_STEP_MEMORY;
 
-	step = evict_for(p, a);
+	step = mq_evict_for(p, a);
 	if (step != MQ_STEP_DONE)
 		return step;
 	for (i = 0; i < 3; i++) {
@@ -421,8 +233,8 @@ static noinline int make_ready(struct mq_partition *p, struct mq_append *a)
 		return -EFBIG;
 	if (mq_ring_entered(&log->data, log->b.head_pos + a->bytes) &&
 	    mq_ring_entered(&log->index, (log->b.head_off + a->count) * ENTRY_SIZE) &&
-	    mq_ring_entered(&log->attrs, log->b.head_attr + attrs_of(a)))
-		step = evict_for(p, a);
+	    mq_ring_entered(&log->attrs, log->b.head_attr + mq_append_attr_bytes(a)))
+		step = mq_evict_for(p, a);
 	else
 		step = enter_chunks(p, a);
 	set_ready(log);
@@ -612,13 +424,13 @@ static __always_inline void commit(struct mq_partition *p, struct mq_append *a)
 			e->crc = ~a->crc;
 		} else {
 			n = min_t(u64, left, slots / ENTRY_SIZE);
-			if (likely(!attrs_of(a)))
+			if (likely(!mq_append_attr_bytes(a)))
 				put_entries(log, a, &at, e, n, false);
 			else
 				put_entries(log, a, &at, e, n, true);
 			put_sums(log, e, n);
 		}
-		if (unlikely(attrs_of(a)))
+		if (unlikely(mq_append_attr_bytes(a)))
 			attrs = put_attrs(log, a, attrs, e, n);
 		if (unlikely(first_flags))
 			e->flags |= first_flags;
@@ -829,8 +641,6 @@ bool mq_append_room(struct mq_partition *p, u64 bytes)
 {
 	struct mq_topic *topic = p->topic;
 	struct mq_append a = { .count = 1, .bytes = bytes };
-	struct tail t;
-	u64 dropped;
 	bool room;
 
 	if (READ_ONCE(topic->paused))
@@ -839,29 +649,7 @@ bool mq_append_room(struct mq_partition *p, u64 bytes)
 		return true;
 
 	mutex_lock(&p->log.lock);
-	t = tail_of(&p->log);
-	room = find_room(p, &t, &a, &dropped) == MQ_STEP_DONE;
+	room = mq_evict_look(p, &a) == MQ_STEP_DONE;
 	mutex_unlock(&p->log.lock);
 	return room;
-}
-
-/**
- * mq_append_evict() - take the oldest messages away (test hooks)
- * @p: the partition
- * @count: how many, 0 for all
- */
-void mq_append_evict(struct mq_partition *p, u64 count)
-{
-	struct mq_log *log = &p->log;
-	struct tail t;
-
-	mutex_lock(&log->lock);
-	t = tail_of(log);
-	if (!count || count > log->b.head_off - t.off)
-		count = log->b.head_off - t.off;
-	WRITE_ONCE(p->evicted, p->evicted + count);
-	t = tail_at(log, &t, t.off + count);
-	pass_empty(log, log->b.tail_off, &t);
-	evict_to(log, &t);
-	mutex_unlock(&log->lock);
 }

@@ -131,6 +131,12 @@ static inline void mq_append_init(struct mq_append *a, const struct mq_topic *to
 		mq_append_stamp(a, stamp);
 }
 
+/* All of its attributes, the stamped ones, too. */
+static inline u64 mq_append_attr_bytes(const struct mq_append *a)
+{
+	return a->attr_bytes + (u64)a->count * a->stamp_len;
+}
+
 /* End a write. */
 static inline void mq_append_done(struct mq_partition *p, struct mq_append *a)
 {
@@ -159,7 +165,5 @@ int mq_append_fault_in(struct iov_iter *from, const void __user *buf, size_t len
 
 /* Would a message of this size find room now? For poll. */
 bool mq_append_room(struct mq_partition *p, u64 bytes);
-/* Take the oldest @count messages away (0: all), as a lapping writer would. */
-void mq_append_evict(struct mq_partition *p, u64 count);
 
 #endif /* _MQ_APPEND_H */

@@ -8,8 +8,9 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
-#include "append.h"
+#include "evict.h"
 #include "hook.h"
+#include "partition.h"
 #include "topic.h"
 
 DEFINE_STATIC_KEY_FALSE(mq_hooks);
@@ -44,7 +45,7 @@ void mq_hook_run(enum mq_hook hook, struct mq_partition *p)
 	    !strcmp(hook_topic, p->topic->name)) {
 		hook_armed = -1;
 		hook_hits++;
-		mq_append_evict(p, hook_count);
+		mq_evict(p, hook_count);
 	}
 	mutex_unlock(&hook_lock);
 }
