@@ -6,6 +6,7 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/wait.h>
 #include "memory.h"
 
 /* The machine's memory divided by this is the limit if none was given. */
@@ -17,6 +18,10 @@ MODULE_PARM_DESC(max_memory,
 		 "Bytes of memory that all rings may take together (0 at load: an eighth of the machine's)");
 
 static atomic64_t used = ATOMIC64_INIT(0);
+
+/* Topics that nobody holds any more and whose memory is not yet given back. */
+static atomic_t leaving = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(left);
 
 /**
  * mq_memory_charge() - take bytes from the module's limit
@@ -39,6 +44,47 @@ int mq_memory_charge(u64 bytes)
 			return -ENOMEM;
 	} while (!atomic64_try_cmpxchg(&used, &old, old + (s64)bytes));
 	return 0;
+}
+
+/**
+ * mq_memory_charge_wait() - the same, waiting for deleted topics' memory
+ * @bytes: how many
+ *
+ * A topic's memory comes back a grace period after its last reference went. Who
+ * deletes a topic and makes the next one must not be told meanwhile that there is
+ * no memory.
+ *
+ * Context: sleeps; no lock that the freeing of a topic takes.
+ * Return: 0, or -ENOMEM if that many are not left, or if killed.
+ */
+int mq_memory_charge_wait(u64 bytes)
+{
+	int err = mq_memory_charge(bytes);
+
+	if (!err)
+		return 0;
+	/* Pairs with mq_memory_left(): who sees none leaving sees what they gave back. */
+	wait_event_killable(left, !(err = mq_memory_charge(bytes)) ||
+			    !atomic_read_acquire(&leaving));
+	return err ? mq_memory_charge(bytes) : 0;
+}
+
+/**
+ * mq_memory_leaving() - memory will be given back soon, by somebody else
+ */
+void mq_memory_leaving(void)
+{
+	atomic_inc(&leaving);
+}
+
+/**
+ * mq_memory_left() - it was; once for each mq_memory_leaving()
+ */
+void mq_memory_left(void)
+{
+	/* A full barrier, after mq_memory_uncharge(); pairs with mq_memory_charge_wait(). */
+	atomic_dec_return(&leaving);
+	wake_up_all(&left);
 }
 
 /**

@@ -8,6 +8,9 @@ struct mem_cgroup;
 
 /* The module's limit of ring memory (parameter max_memory). */
 int mq_memory_charge(u64 bytes);
+int mq_memory_charge_wait(u64 bytes);
+void mq_memory_leaving(void);
+void mq_memory_left(void);
 void mq_memory_uncharge(u64 bytes);
 u64 mq_memory_used(void);
 u64 mq_memory_max(void);

@@ -31,7 +31,7 @@ static int ring_charge(struct mq_ring *ring, u64 bytes)
 
 	for (;;) {
 		u64 more = beyond_reserve(ring, old + bytes) - beyond_reserve(ring, old);
-		int err = more ? mq_memory_charge(more) : 0;
+		int err = more ? mq_memory_charge_wait(more) : 0;
 
 		if (err)
 			return err;
@@ -169,7 +169,7 @@ int mq_ring_init(struct mq_ring *ring, u64 size, unsigned int max_shift,
 		return -ENOMEM;
 	if (reserve) {
 		u64 bytes = ring->nr_slots * mq_ring_chunk(ring);
-		int err = mq_memory_charge(bytes);
+		int err = mq_memory_charge_wait(bytes);
 
 		if (err) {
 			kvfree(ring->slots);

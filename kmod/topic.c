@@ -218,6 +218,7 @@ static void mq_topic_free(struct work_struct *work)
 
 	xa_erase(&by_minor, topic->minor);
 	destroy(topic);
+	mq_memory_left();
 	module_put(THIS_MODULE);
 }
 
@@ -230,8 +231,10 @@ static void mq_topic_free(struct work_struct *work)
  */
 void mq_topic_put(struct mq_topic *topic)
 {
-	if (refcount_dec_and_test(&topic->ref))
+	if (refcount_dec_and_test(&topic->ref)) {
+		mq_memory_leaving();
 		queue_rcu_work(mq_wq, &topic->free_work);
+	}
 }
 
 /**

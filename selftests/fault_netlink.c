@@ -15,20 +15,26 @@ static void nl_nth(const char *what, struct nl_msg *(*make)(void), void (*after)
 	unsigned int n, hits = 0;
 	bool hit = true;
 	long ret;
+	int error;
 
 	for (n = 1; hit && n < NTH_MAX && failures() < 5; n++) {
 		rawnl_begin(make());
 		nth_set(n);
 		ret = rawnl_call();
 		hit = nth_hit();
+		error = errno;
 		hits += hit;
-		if (ret < 0 && !nth_errno(errno))
-			fail("%s, failure %u: %s", what, n, mqt_errno(errno));
+		if (ret < 0 && !nth_errno(error))
+			fail("%s, failure %u: %s", what, n, mqt_errno(error));
 		rawnl_end();
 		if (rawnl.status && !nth_errno(-rawnl.status))
 			fail("%s, failure %u: %s", what, n, mqt_errno(-rawnl.status));
-		if (!hit && (ret < 0 || !rawnl.answered || rawnl.status))
-			fail("%s: not done although nothing failed", what);
+		if (!hit && ret < 0)
+			fail("%s: nothing failed, yet: %s", what, mqt_errno(error));
+		else if (!hit && !rawnl.answered)
+			fail("%s: nothing failed, yet there is no answer", what);
+		else if (!hit && rawnl.status)
+			fail("%s: nothing failed, yet: %s", what, mqt_errno(-rawnl.status));
 		if (after)
 			after();
 	}
