@@ -28,6 +28,7 @@
 
 #define TICK_NS		3000000		/* a call that long in one place is interrupted */
 #define TICKS_DELETE	25		/* then its topics are deleted */
+#define SIG_LET_GO	(SIGRTMIN + 2)	/* reaches even a call that fails; see run_failing() */
 #define TICKS_STUCK	20000		/* then it will never end */
 #define FIRST_FD	64		/* files of programs; below are mqfuzz's own */
 #define UNPRIVILEGED	1000
@@ -260,7 +261,10 @@ static void fail_set(struct thread *t, unsigned int nth)
 	}
 }
 
-/* No signal meanwhile: the kernel kills whom it cannot give one, and copying could fail. */
+/*
+ * No signal meanwhile: the kernel kills whom it cannot give one, and copying could fail.
+ * But SIG_LET_GO, which comes when nothing will fail any more.
+ */
 static long run_failing(struct thread *t, const struct call *c)
 {
 	sigset_t all, before;
@@ -270,6 +274,7 @@ static long run_failing(struct thread *t, const struct call *c)
 	sigfillset(&all);
 	sigdelset(&all, SIGSEGV);
 	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIG_LET_GO);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	fail_set(t, c->fail);
 	ret = grammar[c->kind].run(t, c);
@@ -370,6 +375,7 @@ static void init_signals(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(quiet); i++)
 		sigaction(quiet[i], &sa, NULL);
 	sigaction(SIGRTMIN + 1, &sa, NULL);
+	sigaction(SIG_LET_GO, &sa, NULL);
 	sa.sa_handler = on_fault;
 	sa.sa_flags = SA_NODEFER;
 	sigaction(SIGSEGV, &sa, NULL);
@@ -443,6 +449,10 @@ static bool watch(void)
 			} else if (still[i] == TICKS_STUCK) {
 				report_stuck(t);
 				return false;
+			} else if (still[i] > TICKS_DELETE && still[i] % TICKS_DELETE == 0) {
+				/* It waits for something else: a pipe, a socket. */
+				fail_set(t, 0);
+				syscall(SYS_tgkill, getpid(), t->tid, SIG_LET_GO);
 			}
 		}
 	}
