@@ -300,6 +300,9 @@ static void make(struct thread *t, const struct call *c)
 		sh->made[c->kind]++;
 		if (ret >= 0)
 			sh->done[c->kind]++;
+		/* It waited until it was interrupted: so would the rest. */
+		if (ret < 0 && errno == EINTR && i)
+			break;
 	}
 }
 
@@ -533,6 +536,7 @@ void exec_clean(void)
 
 bool exec_run(const struct prog *p, struct cover *cover, struct gain *gain)
 {
+	unsigned int made;
 	bool ended;
 
 	if (++since_fresh == FRESH_EVERY)
@@ -548,12 +552,13 @@ bool exec_run(const struct prog *p, struct cover *cover, struct gain *gain)
 			formats_fixed = false;
 		if (p->calls[i].thread && i < begins_1)
 			begins_1 = i;
-		sh->calls += p->calls[i].repeat;
 	}
+	made = threads[0].progress + threads[1].progress;
 	sh->progs++;
 	running = begins_1 < p->n ? 2 : 1;
 	start(0);
 	ended = watch();
+	sh->calls += threads[0].progress + threads[1].progress - made;
 	if (tainted)
 		dirty |= topics_opened(p);
 	if (ended) {
