@@ -68,19 +68,34 @@ static void add_stamp(struct mq_append *a, u16 type, const void *data, u16 len)
 }
 
 /**
+ * mq_writer_now() - the caller is the writer
+ * @w: returned
+ */
+void mq_writer_now(struct mq_writer *w)
+{
+	w->cgroup = writer_cgroup();
+	w->pid = task_tgid_nr(current);
+	w->uid = from_kuid(&init_user_ns, current_euid());
+}
+
+/**
  * mq_append_stamp() - the attributes that the kernel adds to a write's messages
  * @a: the write
  * @stamp: MQ_STAMP_* bits
+ * @w: who wrote, or NULL: the caller
  */
-void mq_append_stamp(struct mq_append *a, u32 stamp)
+void mq_append_stamp(struct mq_append *a, u32 stamp, const struct mq_writer *w)
 {
-	u32 uid = from_kuid(&init_user_ns, current_euid());
-	u64 cgroup = writer_cgroup();
+	struct mq_writer now;
 
+	if (!w) {
+		mq_writer_now(&now);
+		w = &now;
+	}
 	if (stamp & MQ_STAMP_UID)
-		add_stamp(a, MQ_ATTR_WRITER_UID, &uid, sizeof(uid));
+		add_stamp(a, MQ_ATTR_WRITER_UID, &w->uid, sizeof(w->uid));
 	if (stamp & MQ_STAMP_CGROUP)
-		add_stamp(a, MQ_ATTR_WRITER_CGROUP, &cgroup, sizeof(cgroup));
+		add_stamp(a, MQ_ATTR_WRITER_CGROUP, &w->cgroup, sizeof(w->cgroup));
 }
 
 /**
@@ -268,10 +283,11 @@ int mq_append_prepare(struct mq_partition *p, struct mq_append *a)
  * mq_append_refill() - get the memory that mq_append_prepare() missed
  * @p: the partition; its log's lock is not held
  * @a: the write
+ * @mode: MQ_BLOCK: may wait for the memory of deleted topics
  *
  * Return: 0 or -ENOMEM.
  */
-int mq_append_refill(struct mq_partition *p, struct mq_append *a)
+int mq_append_refill(struct mq_partition *p, struct mq_append *a, enum mq_mode mode)
 {
 	unsigned int i;
 	int err;
@@ -282,7 +298,7 @@ int mq_append_refill(struct mq_partition *p, struct mq_append *a)
 		if (fresh->need <= fresh->have)
 			continue;
 		err = mq_ring_alloc(append_ring(&p->log, i), fresh->need - fresh->have,
-				    &fresh->list);
+				    &fresh->list, mode == MQ_BLOCK);
 		fresh->have = list_length(&fresh->list);
 		if (err) {
 			atomic64_inc(&p->no_memory);
@@ -566,7 +582,8 @@ static __always_inline int append_locked(struct mq_partition *p, struct mq_appen
 }
 
 /* All but waiting: returns MQ_STEP_DONE, MQ_STEP_FULL or an error. */
-static __always_inline int append_once(struct mq_partition *p, struct mq_append *a)
+static __always_inline int append_once(struct mq_partition *p, struct mq_append *a,
+				       enum mq_mode mode)
 {
 	int step;
 
@@ -580,7 +597,7 @@ static __always_inline int append_once(struct mq_partition *p, struct mq_append 
 			return step;
 		}
 		if (step == MQ_STEP_MEMORY)
-			step = mq_append_refill(p, a);
+			step = mq_append_refill(p, a, mode);
 		else if (step == MQ_STEP_FAULT)
 			step = mq_append_fault_in(a->payload, a->from, a->bytes);
 		else
@@ -622,7 +639,7 @@ static noinline int append_wait(struct mq_partition *p, struct mq_append *a)
  */
 int mq_append(struct mq_partition *p, struct mq_append *a, enum mq_mode mode)
 {
-	int step = append_once(p, a);
+	int step = append_once(p, a, mode);
 
 	if (likely(step != MQ_STEP_FULL))
 		return step;

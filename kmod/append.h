@@ -101,7 +101,20 @@ enum mq_mode {
 	MQ_TRY,		/* -EAGAIN, and nothing is counted: the caller tries otherwise */
 };
 
-void mq_append_stamp(struct mq_append *a, u32 stamp);
+/**
+ * struct mq_writer - who wrote
+ * @cgroup: its id
+ * @pid: the process, in the initial pid namespace
+ * @uid: effective, in the initial user namespace
+ */
+struct mq_writer {
+	u64 cgroup;
+	u32 pid;
+	u32 uid;
+};
+
+void mq_writer_now(struct mq_writer *w);
+void mq_append_stamp(struct mq_append *a, u32 stamp, const struct mq_writer *w);
 void mq_append_free(struct mq_partition *p, struct mq_append *a);
 
 /**
@@ -128,7 +141,16 @@ static inline void mq_append_init(struct mq_append *a, const struct mq_topic *to
 	a->lines = false;
 	a->chunks = false;
 	if (unlikely(stamp))
-		mq_append_stamp(a, stamp);
+		mq_append_stamp(a, stamp, NULL);
+}
+
+/* The caller only ends what somebody else wrote. */
+static inline void mq_append_by(struct mq_append *a, const struct mq_topic *topic,
+				const struct mq_writer *w)
+{
+	a->pid = w->pid;
+	a->stamp_len = 0;
+	mq_append_stamp(a, READ_ONCE(topic->stamp), w);
 }
 
 /* All of its attributes, the stamped ones, too. */
@@ -158,7 +180,7 @@ enum mq_step {
 bool mq_append_whole_lines(struct mq_partition *p, const struct mq_append *a);
 int mq_append_look(struct mq_partition *p, const struct mq_append *a);
 int mq_append_prepare(struct mq_partition *p, struct mq_append *a);
-int mq_append_refill(struct mq_partition *p, struct mq_append *a);
+int mq_append_refill(struct mq_partition *p, struct mq_append *a, enum mq_mode mode);
 void mq_append_commit(struct mq_partition *p, struct mq_append *a);
 void mq_append_wake(struct mq_partition *p);
 int mq_append_fault_in(struct iov_iter *from, const void __user *buf, size_t len);

@@ -71,7 +71,7 @@ void mq_event_init(struct mq_topic *topic)
  * @topic: its topic; the caller's file has a reference
  * @lost: messages that the reader lost
  *
- * Context: any but hard interrupts.
+ * Context: sleeps.
  */
 void mq_event_overrun(struct mq_topic *topic, u64 lost)
 {
@@ -79,7 +79,11 @@ void mq_event_overrun(struct mq_topic *topic, u64 lost)
 	topic->event_lost += lost;
 	topic->event_overruns++;
 	spin_unlock_bh(&topic->event_lock);
-	arm(topic);
+	/* A work would keep a deleted topic's memory, and there is little left to announce. */
+	if (mq_topic_dead(topic))
+		send(topic);
+	else
+		arm(topic);
 }
 
 /**

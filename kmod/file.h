@@ -6,6 +6,7 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/xarray.h>
+#include "append.h"
 #include "limits.h"
 #include "partition.h"
 #include "topic.h"
@@ -69,6 +70,8 @@ struct mq_memo {
  * @mapped: it was mapped, and may still be (log's lock)
  * @polled: somebody polls it in mq_file_rwait()'s queue, and maybe for ever
  * @keeps_pos: opened read-write: the driver keeps f_pos, VFS does not (FMODE_STREAM)
+ * @opened: it has begun, and stands in mq_topic.files
+ * @several: the cursors say where it stands, not the file's position (@grow)
  * @special: what a read has to look at before the usual: MQ_SPECIAL_FILTER, and, in
  *	units of MQ_SPECIAL_FORMAT, how often the format was changed (@grow)
  * @lock: protects the cursors' places and @filter; innermost
@@ -91,6 +94,7 @@ struct mq_memo {
  * @line: the unfinished line, and room behind it
  * @line_len: its bytes
  * @line_size: bytes allocated
+ * @line_writer: who wrote the last of them (@wlock)
  * @scratch: memory of the last record write, for the next; taken by xchg
  * @filter: chooses what is read, or NULL; referenced
  * @filtered: messages that it kept back
@@ -105,6 +109,8 @@ struct mq_file {
 	bool polled;
 	bool keeps_pos;
 	bool mapped;
+	bool opened;
+	bool several;
 	u32 special;
 	u32 number;
 	struct pid *pid;
@@ -129,6 +135,7 @@ struct mq_file {
 	char *line;
 	size_t line_len;
 	size_t line_size;
+	struct mq_writer line_writer;
 	struct mq_scratch *scratch;
 
 	struct mq_program *filter;
@@ -197,6 +204,7 @@ static inline bool mq_cursor_at_head(const struct mq_cursor *c, bool record, u64
 
 /* reader.c */
 int mq_file_grow(struct mq_file *f);
+void mq_file_join(struct mq_file *f);
 void mq_file_free_cursors(struct mq_file *f);
 struct mq_place mq_cursor_load(struct mq_file *f, struct mq_cursor *c);
 void mq_cursor_store(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);

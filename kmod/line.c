@@ -83,8 +83,10 @@ static void take_lines(const struct mq_file *f, const char *p, size_t len,
 	}
 }
 
+/* @by: who wrote it; NULL: the caller. */
 static int append_lines(struct mq_file *f, struct mq_partition *p, char *buf,
-			const struct line_batch *lb, enum mq_mode mode, u64 *end)
+			const struct line_batch *lb, enum mq_mode mode,
+			const struct mq_writer *by, u64 *end)
 {
 	struct kvec kvec = { .iov_base = buf, .iov_len = lb->bytes };
 	struct iov_iter iter;
@@ -92,6 +94,8 @@ static int append_lines(struct mq_file *f, struct mq_partition *p, char *buf,
 	int err;
 
 	mq_append_init(&a, f->topic, f->uid);
+	if (by)
+		mq_append_by(&a, f->topic, by);
 	iov_iter_kvec(&iter, WRITE, &kvec, 1, lb->bytes);
 	a.msgs = lb->msgs;
 	a.count = lb->count;
@@ -132,13 +136,13 @@ static size_t flush_lines(struct mq_file *f, size_t staged, enum mq_mode mode,
 			return done;
 		/* Together if there is room for all; else as many as there is room for. */
 		while (lb.count > 1) {
-			*err = append_lines(f, p, f->line + done, &lb, MQ_TRY, end);
+			*err = append_lines(f, p, f->line + done, &lb, MQ_TRY, NULL, end);
 			if (*err != -EAGAIN && *err != -EMSGSIZE)
 				break;
 			shorten(&lb, lb.count / 2);
 		}
 		if (lb.count == 1)
-			*err = append_lines(f, p, f->line + done, &lb, mode, end);
+			*err = append_lines(f, p, f->line + done, &lb, mode, NULL, end);
 		if (*err)
 			return done;
 		done += lb.bytes;
@@ -262,6 +266,9 @@ ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *
 		f->line_len = staged - done;
 		total += len;
 	}
+	/* Who ends it later, with fsync or as the last to close the file, did not write it. */
+	if (total && f->line_len)
+		mq_writer_now(&f->line_writer);
 	mutex_unlock(&f->wlock);
 	return total ?: err;
 }
@@ -290,7 +297,7 @@ int mq_line_flush(struct mq_file *f, int mode)
 			lb->bytes = f->line_len;
 			lb->msgs[0].len = f->line_len;
 			lb->msgs[0].flags = MQ_ENTRY_UNFINISHED;
-			err = append_lines(f, f->wpart, f->line, lb, mode, &end);
+			err = append_lines(f, f->wpart, f->line, lb, mode, &f->line_writer, &end);
 			kfree(lb);
 		}
 		if (!err)

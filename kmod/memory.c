@@ -3,11 +3,15 @@
 #include <linux/atomic.h>
 #include <linux/cgroup.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/wait.h>
 #include "memory.h"
+
+/* How long at most a deleted topic's memory is waited for. */
+#define LEAVING_TIMEOUT	HZ
 
 /* The machine's memory divided by this is the limit if none was given. */
 #define DEFAULT_SHARE	8
@@ -52,7 +56,7 @@ int mq_memory_charge(u64 bytes)
  *
  * A topic's memory comes back a grace period after its last reference went. Who
  * deletes a topic and makes the next one must not be told meanwhile that there is
- * no memory.
+ * no memory. Where topics come and go all the time it ends after a second.
  *
  * Context: sleeps; no lock that the freeing of a topic takes.
  * Return: 0, or -ENOMEM if that many are not left, or if killed.
@@ -64,8 +68,8 @@ int mq_memory_charge_wait(u64 bytes)
 	if (!err)
 		return 0;
 	/* Pairs with mq_memory_left(): who sees none leaving sees what they gave back. */
-	wait_event_killable(left, !(err = mq_memory_charge(bytes)) ||
-			    !atomic_read_acquire(&leaving));
+	wait_event_killable_timeout(left, !(err = mq_memory_charge(bytes)) ||
+				    !atomic_read_acquire(&leaving), LEAVING_TIMEOUT);
 	return err ? mq_memory_charge(bytes) : 0;
 }
 

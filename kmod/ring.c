@@ -25,14 +25,16 @@ static u64 beyond_reserve(const struct mq_ring *ring, u64 bytes)
 }
 
 /* Charged before it is added: what others see in @memory is always paid for. */
-static int ring_charge(struct mq_ring *ring, u64 bytes)
+static int ring_charge(struct mq_ring *ring, u64 bytes, bool wait)
 {
 	s64 old = atomic64_read(&ring->memory);
 
 	for (;;) {
 		u64 more = beyond_reserve(ring, old + bytes) - beyond_reserve(ring, old);
-		int err = more ? mq_memory_charge_wait(more) : 0;
+		int err = 0;
 
+		if (more)
+			err = wait ? mq_memory_charge_wait(more) : mq_memory_charge(more);
 		if (err)
 			return err;
 		if (atomic64_try_cmpxchg(&ring->memory, &old, old + bytes))
@@ -308,15 +310,16 @@ int mq_ring_enter(struct mq_ring *ring, u64 end, struct list_head *fresh)
  * @ring: the ring they are for; charged
  * @nr: how many
  * @fresh: list to add them to
+ * @wait: for the memory of deleted topics, if it must be
  *
  * Context: process; no lock that a writer takes is held.
  * Return: 0 or -ENOMEM (what was got stays on the list).
  */
-int mq_ring_alloc(struct mq_ring *ring, unsigned int nr, struct list_head *fresh)
+int mq_ring_alloc(struct mq_ring *ring, unsigned int nr, struct list_head *fresh, bool wait)
 {
 	while (nr--) {
 		struct mq_chunk *chunk;
-		int err = ring_charge(ring, mq_ring_chunk(ring));
+		int err = ring_charge(ring, mq_ring_chunk(ring), wait);
 
 		if (err)
 			return err;

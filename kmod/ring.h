@@ -174,7 +174,7 @@ u64 mq_ring_find(struct mq_ring *ring, u64 pos, size_t len, u8 c);
 void mq_ring_reap(struct mq_ring *ring);
 
 /* Outside of every lock. */
-int mq_ring_alloc(struct mq_ring *ring, unsigned int nr, struct list_head *fresh);
+int mq_ring_alloc(struct mq_ring *ring, unsigned int nr, struct list_head *fresh, bool wait);
 void mq_ring_free_list(struct mq_ring *ring, struct list_head *fresh);
 
 /* Readers' side, under rcu_read_lock(). */

@@ -113,7 +113,7 @@ int mq_span_append(struct mq_topic *topic, struct mq_span_part *parts, unsigned 
 		unlock_all(topic, parts, nr);
 
 		if (step == MQ_STEP_MEMORY) {
-			step = mq_append_refill(parts[which].part, &parts[which].a);
+			step = mq_append_refill(parts[which].part, &parts[which].a, mode);
 		} else if (step == MQ_STEP_FAULT) {
 			step = mq_append_fault_in(payload, NULL, 0);
 		} else if (step == MQ_STEP_FULL) {

@@ -67,8 +67,8 @@ struct mq_config {
  * frees it after a grace period. A topic in memory pins the module.
  *
  * Locks, outermost first: @change_lock, the registry's, @lock, a partition's
- * log lock, @perm_lock. @files_lock is outside of an open file's @memo_lock and of
- * the log locks, and inside of none.
+ * log lock, @perm_lock. @files_lock is outside of an open file's @grow and @memo_lock
+ * and of the log locks, and inside of @change_lock.
  *
  * @ref: references
  * @free_work: frees it, after a grace period, in a kworker

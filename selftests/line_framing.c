@@ -164,6 +164,40 @@ TEST(line_close, "the last close appends the unfinished line, flagged; an earlie
 	expect_eq(head(t), 3);
 }
 
+TEST(line_writer, "whoever ends an unfinished line, by fsync or as the last to close, did not write it")
+{
+	const char *t = topic_new(.framing = MQ_FRAMING_LINE, .stamp = MQ_STAMP_UID);
+	int rd = topic_open(t, "+format=record", O_RDONLY | O_NONBLOCK);
+	static char buf[4096];
+
+	for (int close_it = 0; close_it < 2; close_it++) {
+		int fd = topic_open(t, "", O_WRONLY);
+		struct rec r[2];
+		size_t len;
+		pid_t pid = fork();
+		ssize_t n;
+
+		if (!pid)
+			_exit(setresuid(1234, 1234, 1234) || write(fd, "theirs", 6) != 6);
+		need(child_ok(pid, SOON));
+		if (close_it)
+			close(fd);
+		else
+			expect_err(fsync(fd), EINVAL);
+		n = read(rd, buf, sizeof(buf));
+		need_eq(batch_parse(buf, n, r, 2, NULL), 1);
+		expect_eq(r[0].e->flags & MQ_ENTRY_UNFINISHED, MQ_ENTRY_UNFINISHED);
+		expect_eq(r[0].e->pid, pid);
+		const uint32_t *uid = rec_attr(&r[0], MQ_ATTR_WRITER_UID, 0, &len);
+
+		if (expect(uid && len == 4))
+			expect_eq(*uid, 1234);
+		/* Who ends it with a newline wrote it. */
+		if (!close_it)
+			close(fd);
+	}
+}
+
 TEST(line_fsync, "fsync appends the unfinished line; on a memory topic it then says EINVAL")
 {
 	const char *t = line_topic();

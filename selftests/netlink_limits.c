@@ -166,51 +166,6 @@ TEST(memory, "max_memory: a topic that grows stops with ENOMEM, whole messages, 
 	wait_until(module_state().memory == was.memory, SOON);
 }
 
-TEST(again, "max_memory: a deleted topic's memory is there for the next one at once")
-{
-	struct topic_opts o = { .ring_bytes = 1 << 20, .ring_messages = 1024,
-				.attr_bytes = 65536, .persistent = 1 };
-	const uint64_t size = cost(o.ring_bytes, o.ring_messages, o.attr_bytes);
-	static char msg[65536];
-	struct module_info was;
-
-	restore();
-	was = module_settled();
-	/* Never two at a time. */
-	set_param(PARAMS "max_memory", was.memory + size * 3 / 2);
-	o.name = topic_name();
-	for (int i = 0; i < 50; i++) {
-		need_eq(topic_add(&o), 0);
-		need_eq(topic_del(o.name), 0);
-	}
-	/* One whose memory is charged as it grows. */
-	o.persistent = 0;
-	for (int i = 0; i < 50; i++) {
-		int fd;
-
-		need_eq(topic_add(&o), 0);
-		fd = topic_open(o.name, "", O_WRONLY | (i & 1 ? O_NONBLOCK : 0));
-		for (unsigned int n = 0; n < (1 << 20) / sizeof(msg); n++)
-			need_ret(write(fd, msg, sizeof(msg)), sizeof(msg));
-		need_eq(topic_del(o.name), 0);
-		close(fd);
-	}
-	/* Somebody holds it: then it is not. */
-	need_eq(topic_add(&o), 0);
-	int fd = topic_open(o.name, "", O_RDWR);
-
-	for (unsigned int n = 0; n < (1 << 20) / sizeof(msg); n++)
-		need_ret(write(fd, msg, sizeof(msg)), sizeof(msg));
-	need_eq(topic_del(o.name), 0);
-	o.persistent = 1;
-	expect_eq(topic_add(&o), -ENOMEM);
-	close(fd);
-	expect_eq(topic_add(&o), 0);
-	expect_eq(topic_del(o.name), 0);
-	restore();
-	wait_until(module_state().memory == was.memory, SOON);
-}
-
 TEST(sizes, "A.8: ring sizes: zero, one, odd, huge, overflowing")
 {
 	static const struct { uint64_t value; int bytes, messages; } sizes[] = {
