@@ -18,6 +18,7 @@
 #include "netlink.h"
 #include "partition.h"
 #include "topic.h"
+#include "who.h"
 
 static bool given(const struct mq_config *c, unsigned int attr)
 {
@@ -275,6 +276,30 @@ static int apply(struct mq_topic *t, const struct mq_config *c,
 	return 0;
 }
 
+/*
+ * New partitions hold what is written to them until those who read the topic have
+ * joined them: a writer may find them before its readers do.
+ */
+static void hold_for_readers(struct mq_partition **parts, unsigned int nr)
+{
+	unsigned int n;
+
+	for (n = 0; n < nr; n++)
+		mq_hold(parts[n], &parts[n]->joining, parts[n]->log.start.head_pos);
+}
+
+static void readers_join(struct mq_topic *topic, unsigned int from)
+{
+	unsigned int n;
+
+	mq_who_joins(topic);
+	for (n = from; n < topic->nr_partitions; n++) {
+		struct mq_partition *p = mq_topic_partition(topic, n);
+
+		mq_hold_release(p, &p->joining);
+	}
+}
+
 /**
  * mq_topic_change() - change a topic, all of what was asked or nothing
  * @topic: the topic; the caller has a reference
@@ -327,6 +352,7 @@ int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
 						    "no memory for more partitions");
 			goto out;
 		}
+		hold_for_readers(parts, c->partitions - from);
 	}
 
 	mutex_lock(&topic->lock);
@@ -338,6 +364,8 @@ int mq_topic_change(struct mq_topic *topic, const struct mq_config *config,
 		goto out;
 	}
 
+	if (parts)
+		readers_join(topic, from);
 	if (!(c->set & ~(BIT_ULL(MQ_A_TOPIC_NAME) | BIT_ULL(MQ_A_TOPIC_ID))))
 		goto out;
 	mq_topic_wake_all(topic);

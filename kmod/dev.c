@@ -46,6 +46,25 @@ static struct mq_file *file_alloc(struct file *filp, struct mq_topic *topic, int
 	return f;
 }
 
+/*
+ * From here on a change of the topic finds the file: what partitions were added
+ * before that it joins itself.
+ */
+static int enter(struct mq_file *f)
+{
+	int err = mq_who_opens(f);
+
+	if (err)
+		return err;
+	f->opened = true;
+	/* In the table, barrier, partitions here; the other way round in mq_who_joins(). */
+	smp_mb();
+	err = mq_file_grow(f);
+	if (err)
+		mq_who_closes(f);
+	return err;
+}
+
 /* Place a reader's cursors as the name says. */
 static int start_reading(struct mq_file *f, const struct mq_name *name)
 {
@@ -85,8 +104,10 @@ static void set_modes(struct mq_file *f)
 		filp->f_mode |= FMODE_STREAM;
 		filp->f_mode &= ~FMODE_PREAD;
 	}
-	if (mq_file_several(f))
+	if (mq_file_several(f)) {
 		filp->f_mode &= ~FMODE_PREAD;
+		f->several = true;
+	}
 	filp->f_mode |= FMODE_NOWAIT;
 	/* At open it enables nothing (open(2)); left there, fcntl() would find it set already. */
 	filp->f_flags &= ~FASYNC;
@@ -120,7 +141,7 @@ static int mq_dev_open(struct inode *inode, struct file *filp)
 	if (writes)
 		atomic_inc(&f->wpart->writers);
 	set_modes(f);
-	err = reads ? start_reading(f, &name) ?: mq_who_opens(f) : 0;
+	err = reads ? start_reading(f, &name) ?: enter(f) : 0;
 	if (err)
 		goto err_file;
 	return 0;

@@ -158,6 +158,10 @@ void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 	/* Nobody asks; the bounds are computed anew by mq_hold_on(). */
 	if (likely(!(READ_ONCE(p->topic->hold) & MQ_HOLD_READERS))) {
 		WRITE_ONCE(h->hold, at);
+		/* Store, barrier, look; the other way round in mq_topic_change(), mq_hold_on(). */
+		smp_mb();
+		if (unlikely(READ_ONCE(p->topic->hold) & MQ_HOLD_READERS))
+			mq_hold_on(p);
 		return;
 	}
 	/* Two readers of one file: if one moved it on meanwhile, back is under the lock. */
@@ -196,8 +200,10 @@ void mq_hold_convert(struct mq_partition *p, struct mq_holder *h, u64 at)
 }
 
 /**
- * mq_hold_on() - hold=readers was switched on
+ * mq_hold_on() - hold=readers was switched on, or a reader moved on meanwhile
  * @p: a partition of the topic
+ *
+ * The bounds are computed anew by the next writer; those who wait look again.
  */
 void mq_hold_on(struct mq_partition *p)
 {
@@ -205,6 +211,7 @@ void mq_hold_on(struct mq_partition *p)
 	p->held_pos = 0;
 	p->held_off = 0;
 	mutex_unlock(&p->log.lock);
+	mq_room_wake(p);
 }
 
 /**

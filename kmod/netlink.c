@@ -338,18 +338,17 @@ static int fill_topic(struct sk_buff *skb, struct mq_topic *topic,
 	int err;
 
 	sum_stats(topic, &stats);
-	spin_lock(&topic->perm_lock);
-	mode = topic->mode & 0777;
-	uid = topic->uid;
-	gid = topic->gid;
-	spin_unlock(&topic->perm_lock);
-
 	hdr = genlmsg_put(skb, portid, seq, &mq_family, flags, cmd);
 	if (!hdr)
 		return -EMSGSIZE;
 
 	/* No change half applied. */
 	mutex_lock(&topic->lock);
+	spin_lock(&topic->perm_lock);
+	mode = topic->mode & 0777;
+	uid = topic->uid;
+	gid = topic->gid;
+	spin_unlock(&topic->perm_lock);
 	err = nla_put_string(skb, MQ_A_TOPIC_NAME, topic->name) ||
 	      nla_put(skb, MQ_A_TOPIC_ID, MQ_TOPIC_ID_LEN, topic->id) ||
 	      nla_put_u32(skb, MQ_A_TOPIC_PARTITIONS, topic->nr_partitions) ||
@@ -398,9 +397,12 @@ static int fill_partition(struct sk_buff *skb, struct mq_topic *topic, u32 index
 	struct mq_bounds b;
 	void *hdr;
 
-	mq_log_bounds(&p->log, &b);
-	mq_partition_stats(p, &stats);
+	/* First: what is held lies before the head that is shown, which only moves on. */
 	mq_partition_held(p, &held_off, &held_pos);
+	mq_partition_stats(p, &stats);
+	mq_log_bounds(&p->log, &b);
+	held_off = max(held_off, b.tail_off);
+	held_pos = max(held_pos, b.tail_pos);
 
 	hdr = genlmsg_put(skb, portid, seq, &mq_family, flags, MQ_CMD_PARTITION_GET);
 	if (!hdr)
@@ -633,6 +635,17 @@ static bool have_listeners(void)
 	return found;
 }
 
+/* An event found no memory: listeners are told that they missed one (ENOBUFS). */
+static void event_missed(void)
+{
+	struct net *net;
+
+	rcu_read_lock();
+	for_each_net_rcu(net)
+		genl_set_err(&mq_family, net, 0, MQ_NLGRP_EVENTS, -ENOBUFS);
+	rcu_read_unlock();
+}
+
 /*
  * To the listeners of all network namespaces: topics belong to none, and what
  * one can ask for everywhere one can also wait for everywhere. A listener that
@@ -640,7 +653,8 @@ static bool have_listeners(void)
  */
 static void multicast(struct sk_buff *skb)
 {
-	genlmsg_multicast_allns(&mq_family, skb, 0, MQ_NLGRP_EVENTS);
+	if (genlmsg_multicast_allns(&mq_family, skb, 0, MQ_NLGRP_EVENTS) == -ENOMEM)
+		event_missed();
 }
 
 /**
@@ -649,8 +663,8 @@ static void multicast(struct sk_buff *skb)
  * @cmd: MQ_CMD_TOPIC_CREATED_NTF, _CHANGED_NTF or _DELETED_NTF
  *
  * Listeners live in any user namespace, so owners are shown as the initial one
- * has them. The caller's locks decide the order of events. An event that finds no
- * memory is not sent, as any multicast message may get lost.
+ * has them. The caller's locks decide the order of events. Where an event finds no
+ * memory listeners get ENOBUFS, as at any that gets lost.
  *
  * Context: sleeps; takes topic->lock.
  */
@@ -661,12 +675,14 @@ void mq_netlink_notify(struct mq_topic *topic, u8 cmd)
 	if (!have_listeners())
 		return;
 	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!skb)
-		return;
-	if (fill_topic(skb, topic, &init_user_ns, 0, 0, 0, cmd))
+	if (!skb) {
+		event_missed();
+	} else if (fill_topic(skb, topic, &init_user_ns, 0, 0, 0, cmd)) {
 		nlmsg_free(skb);
-	else
+		event_missed();
+	} else {
 		multicast(skb);
+	}
 }
 
 /**

@@ -73,6 +73,7 @@ struct mq_stats {
  * @dwait: who waits for durability
  * @durable_off: messages below are durable (persistent topics)
  * @holders: struct mq_holder (log's lock)
+ * @joining: holds what is written until those who read the topic have joined
  * @held_pos, @held_off: lower bounds of what @holders hold, cached (log's lock)
  * @lock_retries: how often a writer found the log's lock taken
  * @reap: returns lent chunks that came back while nobody writes
@@ -92,6 +93,7 @@ struct mq_partition {
 	u64 durable_off;
 
 	struct list_head holders;
+	struct mq_holder joining;
 	u64 held_pos;
 	u64 held_off;
 

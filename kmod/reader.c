@@ -8,48 +8,106 @@
 #include "hold.h"
 #include "netlink.h"
 
+/* The next partition's cursor: @f->grow is held. */
+static int add_cursor(struct mq_file *f, gfp_t gfp)
+{
+	struct mq_cursor *c = kzalloc(sizeof(*c), gfp);
+	bool reads = f->filp->f_mode & FMODE_READ;
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->part = mq_topic_partition(f->topic, f->nr);
+	memset(&c->until, 0xff, sizeof(c->until));
+	/* Where it began, not its oldest: what is gone by now counts as lost. */
+	c->at.pos = c->part->log.start.head_pos;
+	c->at.off = c->part->log.start.head_off;
+	if (f->until_end)
+		c->until = c->at;
+	err = xa_err(xa_store(&f->more, f->nr, c, gfp));
+	if (err) {
+		kfree(c);
+		return err;
+	}
+	if (reads)
+		atomic_inc(&c->part->readers);
+	/* While it is being opened, open says where it begins. */
+	if (reads && f->opened && !f->until_end)
+		mq_reader_shows(f, c, &c->at, READ_ONCE(f->first.holder.active));
+	/* Pairs with the load-acquire in mq_file_cursors(). */
+	smp_store_release(&f->nr, f->nr + 1);
+	return 0;
+}
+
+static int add_cursors(struct mq_file *f, unsigned int nr, gfp_t gfp)
+{
+	int err = 0;
+
+	while (!err && f->nr < nr)
+		err = add_cursor(f, gfp);
+	return err;
+}
+
+/*
+ * From here on the file's position counts bytes, and the cursor says where it stands.
+ * Until now it was the position: what a sendfile gave back lies between the two.
+ */
+static void become_several(struct mq_file *f)
+{
+	struct mq_cursor *c = &f->first;
+	loff_t pos = mq_file_pos(f);
+	struct mq_place at;
+
+	if (f->record) {
+		if (mq_place_at_offset(&c->part->log, pos, &at))
+			mq_cursor_store(f, c, &at);
+	} else if (!mq_place_find(f, c, pos, &at)) {
+		mq_cursor_store(f, c, &at);
+	}
+	WRITE_ONCE(f->several, true);
+}
+
 /**
  * mq_file_grow() - give a file of all partitions a cursor for each
  * @f: the file
  *
- * Partitions may be added while a file is open: it joins them at their start.
+ * Called by whoever is about to read from all of them.
  *
  * Return: 0 or -ENOMEM.
  */
 int mq_file_grow(struct mq_file *f)
 {
 	unsigned int nr = mq_topic_partitions(f->topic);
-	int err = 0;
+	int err;
 
-	if (f->partition >= 0 || mq_file_cursors(f) == nr)
+	if (f->partition >= 0 ||
+	    (mq_file_cursors(f) == nr && (nr == 1 || READ_ONCE(f->several))))
 		return 0;
-
 	mutex_lock(&f->grow);
-	while (f->nr < nr) {
-		struct mq_cursor *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
-
-		err = -ENOMEM;
-		if (!c)
-			break;
-		c->part = mq_topic_partition(f->topic, f->nr);
-		memset(&c->until, 0xff, sizeof(c->until));
-		/* Where it began, not its oldest: what is gone by now counts as lost. */
-		c->at.pos = c->part->log.start.head_pos;
-		c->at.off = c->part->log.start.head_off;
-		if (f->until_end)
-			c->until = c->at;
-		err = xa_err(xa_store(&f->more, f->nr, c, GFP_KERNEL_ACCOUNT));
-		if (err) {
-			kfree(c);
-			break;
-		}
-		if (f->filp->f_mode & FMODE_READ)
-			atomic_inc(&c->part->readers);
-		/* Pairs with the load-acquire in mq_file_cursors(). */
-		smp_store_release(&f->nr, f->nr + 1);
-	}
+	err = add_cursors(f, nr, GFP_KERNEL_ACCOUNT);
+	if (!err && !f->several)
+		become_several(f);
 	mutex_unlock(&f->grow);
 	return err;
+}
+
+/**
+ * mq_file_join() - let an open file join partitions that were added to its topic
+ * @f: the file, kept from being closed
+ *
+ * It joins them at their start, and holds what is written there from then on, whether
+ * its reader calls or not.
+ *
+ * Context: sleeps.
+ */
+void mq_file_join(struct mq_file *f)
+{
+	if (f->partition >= 0)
+		return;
+	mutex_lock(&f->grow);
+	/* The partitions are there: nobody could be told that this failed. */
+	add_cursors(f, mq_topic_partitions(f->topic), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	mutex_unlock(&f->grow);
 }
 
 /**

@@ -48,6 +48,29 @@ void mq_who_closes(struct mq_file *f)
 }
 
 /**
+ * mq_who_joins() - let those who read a topic join partitions that were added
+ * @topic: the topic; its change_lock is held
+ */
+void mq_who_joins(struct mq_topic *topic)
+{
+	struct mq_file *f;
+	unsigned long index;
+
+	/* Partitions, barrier, table here; the other way round in mq_dev_open(). */
+	smp_mb();
+	for (index = 0;; index++) {
+		mutex_lock(&topic->files_lock);
+		f = xa_find(&topic->files, &index, ULONG_MAX, XA_PRESENT);
+		if (f)
+			mq_file_join(f);
+		mutex_unlock(&topic->files_lock);
+		if (!f)
+			break;
+		cond_resched();
+	}
+}
+
+/**
  * mq_who_waits() - note that the caller waits
  * @w: on its stack, until mq_who_goes()
  * @p: the partition

@@ -34,6 +34,7 @@ struct mq_waiter {
 
 int mq_who_opens(struct mq_file *f);
 void mq_who_closes(struct mq_file *f);
+void mq_who_joins(struct mq_topic *topic);
 void mq_who_waits(struct mq_waiter *w, struct mq_partition *p, bool durable, u64 want);
 void mq_who_goes(struct mq_waiter *w);
 int mq_who_start(struct netlink_callback *cb);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Who holds on a hold=readers topic, from when, until when. */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <sys/resource.h>
 #include "mqtest.h"
 
@@ -45,6 +46,102 @@ TEST(holder_readonly, "a file opened read-only holds from its open on; its close
 	close(rd);
 	expect_eq(room(fd), 100);	/* nobody holds */
 	expect_eq(partition_state(t, 0).held_offset, FULL + 100);
+}
+
+TEST(holder_joins, "a reader of all holds in a partition that is added, before its next call")
+{
+	const char *t = new_topic();
+	int rd = topic_open(t, "", O_RDONLY | O_NONBLOCK), both = topic_open(t, "", O_RDWR | O_NONBLOCK);
+	int skips = topic_open(t, "+overrun=skip", O_RDONLY);
+	int one = topic_open(t, "@0", O_RDONLY), wr;
+	char got[1024];
+
+	need(topic_set(t, .partitions = 2));
+	wr = topic_open(t, "@1", O_WRONLY | O_NONBLOCK);
+	expect_eq(room(wr), FULL);
+	expect_eq(partition_state(t, 1).held_offset, 0);
+	for (int i = 0; i < FULL; i++)
+		expect_ret(read(rd, got, sizeof(got)), sizeof(got));
+	expect_err(read(rd, got, sizeof(got)), EAGAIN);
+	expect_eq(file_stat(rd).lost_messages, 0);
+	/* It has read, and nobody else holds: one that has not read yet, one that skips. */
+	expect_eq(room(wr), FULL);
+	/* From its first read on it does, and in what is added then, too. */
+	expect_err(read(both, got, sizeof(got)), ENOBUFS);
+	while (read(rd, got, sizeof(got)) > 0)
+		;
+	close(rd);
+	need(topic_set(t, .partitions = 3));
+	close(wr);
+	wr = topic_open(t, "@2", O_WRONLY | O_NONBLOCK);
+	expect_eq(room(wr), FULL);
+	close(both);
+	expect_eq(room(wr), 100);
+	close(skips);
+	close(one);
+}
+
+static struct race {
+	const char *topic;
+	volatile bool end;
+	volatile uint64_t written, read, lost;
+} *race;
+
+static void race_writer(void *arg)
+{
+	int fd = topic_open(race->topic, "", O_WRONLY);
+
+	(void)arg;
+	while (!race->end) {
+		need_ret(write(fd, kib, sizeof(kib)), sizeof(kib));
+		race->written++;
+	}
+}
+
+static void race_reader(void *arg)
+{
+	int fd = topic_open(race->topic, "", O_RDONLY);
+	char got[1024];
+
+	(void)arg;
+	for (unsigned int i = 0;; i++) {
+		ssize_t n = read(fd, got, sizeof(got));
+
+		if (n < 0)
+			need_eq(errno, ENOBUFS);
+		else
+			race->read++;
+		/* Back, to what may be gone, and on. */
+		if (i % 16 == 0) {
+			off_t at = lseek(fd, 0, SEEK_CUR);
+
+			need(lseek(fd, at > 1024 ? at - 1024 : 0, SEEK_SET) >= 0);
+		}
+	}
+}
+
+TEST_LIMIT(holder_switched, "hold=readers switched on and off under reader and writer: neither is forgotten", 120)
+{
+	pid_t pids[2];
+
+	race = shared_alloc(sizeof(*race));
+	race->topic = new_topic();
+	pids[0] = child_start(race_writer, NULL);
+	pids[1] = child_start(race_reader, NULL);
+	for (int i = 0; i < 1000; i++) {
+		need(topic_set(race->topic, .hold = i & 1, .set = MQT(HOLD)));
+		if (i % 50)
+			continue;
+		uint64_t written = race->written, got = race->read;
+
+		need(topic_set(race->topic, .hold = MQ_HOLD_READERS));
+		if (!wait_until(race->written > written + 50 && race->read > got + 50, SOON))
+			break;
+	}
+	kill(pids[1], SIGKILL);
+	child_wait(pids[1], SOON);
+	race->end = true;
+	child_ok(pids[0], SOON);
 }
 
 TEST(holder_exact, "in a ring of many messages, too, room is what was read, and not a message more")

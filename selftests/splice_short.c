@@ -378,3 +378,40 @@ TEST(peer_gone,
 	expect_eq(file_stat(r).offset, was / 1000);
 	expect_eq(file_stat(r).lost_messages, 0);
 }
+
+TEST(short_several, "what a socket did not take is still read after a partition was added")
+{
+	for (int asks = 0; asks < 2; asks++) {
+		const char *t = topic_new(.ring_bytes = 1 << 22);
+		int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY | O_NONBLOCK), sv[2];
+		static unsigned char buf[65536];
+		uint64_t pos, end = 0;
+		ssize_t n;
+
+		small_pair(sv, false);
+		while (end < 2 << 20) {
+			for (size_t i = 0; i < 10000; i++)
+				buf[i] = (end + i) * 7 + ((end + i) >> 8);
+			need_ret(write(w, buf, 10000), 10000);
+			end += 10000;
+		}
+		n = sendfile(sv[0], r, NULL, end);
+		need(n > 0 && (uint64_t)n < end);
+		pos = sp_pos(r);
+		expect_eq(pos, n);
+		need(topic_set(t, .partitions = 2));
+		/* Asked first what there is to read, or not. */
+		if (asks)
+			expect_eq(file_stat(r).lag_bytes, end - pos);
+		while ((n = read(r, buf, sizeof(buf))) > 0) {
+			for (ssize_t i = 0; i < n; i++, pos++)
+				need_eq(buf[i], (unsigned char)(pos * 7 + (pos >> 8)));
+		}
+		expect_eq(errno, EAGAIN);
+		expect_eq(pos, end);
+		close(sv[0]);
+		close(sv[1]);
+		close(r);
+		close(w);
+	}
+}
