@@ -121,6 +121,30 @@ static int copy_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned 
 }
 
 /*
+ * Lower @end to what so many messages have that the memo holds them all. If that is
+ * nothing, as they have no payload, the place moves on to the message that the byte
+ * belongs to. False if the tail has passed it.
+ */
+static bool memo_end(const struct mq_log *log, struct mq_place *at, u64 head_off, u64 *end)
+{
+	u64 off = at->off + MQ_MEMO_MESSAGES, pos, attr;
+
+	if (!mq_log_begins(log, off, &pos, &attr))
+		return false;
+	if (unlikely(pos <= at->pos)) {
+		if (!mq_log_find_pos(log, off, head_off, at->pos, &off) ||
+		    !mq_place_advance(log, at, off, at->pos))
+			return false;
+		if (head_off - off <= MQ_MEMO_MESSAGES)
+			return true;
+		if (!mq_log_begins(log, off + MQ_MEMO_MESSAGES, &pos, &attr))
+			return false;
+	}
+	*end = min(*end, pos);
+	return true;
+}
+
+/*
  * Move bytes from one place into the pipe, which is locked (or sendfile's). @memo:
  * remember where the messages end, for some may come back. Bytes; 0 at the end;
  * -ENOBUFS if the place is no longer retained.
@@ -140,7 +164,6 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 	};
 	struct mq_place next;
 	struct mq_bounds b;
-	struct mq_entry e;
 	ssize_t ret = 0;
 	u64 end, off;
 
@@ -157,12 +180,9 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 		at->empties = b.tail_empty;
 	}
 	mq_hook(MQ_HOOK_SPLICE_START, c->part);
-	/* So many messages that the memo holds them all. */
-	if (memo && b.head_off - at->off > MQ_MEMO_MESSAGES) {
-		if (!mq_log_entry(log, at->off + MQ_MEMO_MESSAGES, &e))
-			return -ENOBUFS;
-		end = min(end, e.position);
-	}
+	if (memo && b.head_off - at->off > MQ_MEMO_MESSAGES &&
+	    !memo_end(log, at, b.head_off, &end))
+		return -ENOBUFS;
 	len = min_t(u64, len, end - at->pos);
 	slots = min_t(unsigned int, slots, SPLICE_PAGES);
 	if (READ_ONCE(f->topic->lend))
@@ -228,7 +248,7 @@ static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_inf
 		/* The sendfile ends here, uncorked; the next one tells the loss. */
 		if (later)
 			return 0;
-		ret = mq_reader_overrun(f, c, &at, own);
+		ret = mq_reader_go_on(f, c, &at, own);
 		if (own)
 			*ppos = at.pos;
 		if (ret)
@@ -270,7 +290,7 @@ static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode
 		mq_reader_shows(f, c, &at, true);
 		do {
 			ret = splice_from(f, c, &at, pipe, len, slots, false);
-		} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, true)));
+		} while (ret == -ENOBUFS && !(ret = mq_reader_go_on(f, c, &at, true)));
 		if (ret > 0) {
 			mq_cursor_store(f, c, &at);
 			mq_reader_read(f, c, &at);
