@@ -342,20 +342,28 @@ static int wait_for_readers(struct mq_file *f, struct pipe_inode_info *pipe)
 	return err;
 }
 
+/* Asked in each round, for all of it may change while a call waits. */
+static bool can_splice(struct mq_file *f, const struct pipe_inode_info *pipe)
+{
+	return !READ_ONCE(f->record) && !(READ_ONCE(f->special) & MQ_SPECIAL_FILTER) &&
+	       !(sendfile_pipe(pipe) && mq_file_several(f));
+}
+
 ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info *pipe,
 			   size_t len, unsigned int flags)
 {
 	struct mq_file *f = in->private_data;
 	bool nonblock = mq_file_nonblock(in) || (flags & SPLICE_F_NONBLOCK);
+	/* A sendfile that has moved bytes ends there, uncorked. */
+	ssize_t refused = sendfile_pipe(pipe) && pipe->head ? 0 : -EINVAL;
 	struct mq_wait wait;
 	ssize_t ret, slots;
 	bool dead;
 
 	wait.in = NULL;
 
-	if (f->record || (READ_ONCE(f->special) & MQ_SPECIAL_FILTER) ||
-	    (sendfile_pipe(pipe) && mq_file_several(f)))
-		return -EINVAL;
+	if (!can_splice(f, pipe))
+		return refused;
 	if (!len)
 		return 0;
 	for (;;) {
@@ -375,18 +383,15 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 				break;
 			continue;
 		}
-		/* Under its lock the format is what it is. */
-		if (f->keeps_pos && f->record) {
-			mutex_unlock(&f->rlock);
-			ret = -EINVAL;
-			break;
-		}
 		/* The driver keeps it; VFS read it before it had any lock. */
 		if (f->keeps_pos && !(sendfile_pipe(pipe) && pipe->head))
 			*ppos = mq_file_pos(f);
-		ret = mq_file_several(f) ?
-			splice_several(f, ppos, pipe, len, slots, nonblock) :
-			splice_one(f, ppos, pipe, len, slots, nonblock);
+		if (!can_splice(f, pipe))
+			ret = refused;
+		else
+			ret = mq_file_several(f) ?
+				splice_several(f, ppos, pipe, len, slots, nonblock) :
+				splice_one(f, ppos, pipe, len, slots, nonblock);
 		/* VFS stores the position only after it has unlocked us. */
 		if (f->keeps_pos) {
 			if (ret > 0 && !sendfile_pipe(pipe))
@@ -407,5 +412,8 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 			break;
 	}
 	mq_reader_wait_end(&wait);
+	/* VFS stores it even then; what it was may be in another format's unit by now. */
+	if (ret < 0)
+		*ppos = mq_file_pos(f);
 	return ret;
 }
