@@ -387,11 +387,12 @@ static ssize_t read_payloads(struct run *run, struct mq_file *f, struct mq_curso
 	return done ?: ret;
 }
 
-/* What a batch holds so far. */
+/* What a batch holds so far, and what did not pass before its first message. */
 struct content {
 	u32 count;
 	u64 attrs;
 	u64 payload;
+	u64 passed_over;
 };
 
 static u64 batch_size(const struct content *in, const struct mq_entry *more)
@@ -423,6 +424,8 @@ static int collect(struct run *run, const struct mq_cursor *c, struct mq_place *
 			ret = -EMSGSIZE;
 			break;
 		}
+		if (!in->count)
+			in->passed_over = run->passed_over;
 		in->count++;
 		in->attrs += e->attr_len;
 		in->payload += e->len;
@@ -505,20 +508,28 @@ static ssize_t read_batch(struct run *run, struct mq_file *f, struct mq_cursor *
 		mq_hook(MQ_HOOK_RECORD_COPIED, c->part);
 		if (!mq_log_valid_from(log, at->off)) {
 			iov_iter_revert(to, done);
-			return -ENOBUFS;
+			ret = -ENOBUFS;
+			goto undo;
 		}
 		if (done == len)
 			break;
 		iov_iter_revert(to, done);
 		ret = mq_read_fault_in(to, len);
 		if (ret < 0)
-			return ret;
-		if (ret < len)
-			return -EFAULT;
+			goto undo;
+		if (ret < len) {
+			ret = -EFAULT;
+			goto undo;
+		}
 	}
 	mq_count_out(c->part, in.count, in.payload);
 	*at = next;
 	return len;
+
+undo:
+	/* What did not pass between the messages is seen again, or lost. */
+	run->passed_over = in.passed_over;
+	return ret;
 }
 
 /* One try at one cursor. @at has moved even where nothing was read. */
@@ -530,7 +541,7 @@ static ssize_t read_at(struct run *run, struct mq_file *f, struct mq_cursor *c,
 	do {
 		ret = run->record ? read_batch(run, f, c, at, to) :
 				    read_payloads(run, f, c, at, to);
-	} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, at, own)));
+	} while (ret == -ENOBUFS && !(ret = mq_reader_go_on(f, c, at, own)));
 	if (!own)
 		return ret;
 	mq_cursor_store(f, c, at);

@@ -234,8 +234,9 @@ static loff_t seek_one(struct mq_file *f, loff_t offset, int whence)
 	if (f->filp->f_mode & FMODE_READ) {
 		/* Now, while it is retained: so that what is lost from here is known exactly. */
 		if (f->record) {
-			at = mq_cursor_load(f, c);
-			at.off = offset;
+			/* All of the place: what asks where the file stands trusts it. */
+			if (!mq_place_at_offset(&c->part->log, offset, &at))
+				mq_place_gone(&c->part->log, offset, &at);
 		} else {
 			err = mq_place_find(f, c, offset, &at);
 			if (err)

@@ -121,6 +121,30 @@ static int copy_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned 
 }
 
 /*
+ * Lower @end to what so many messages have that the memo holds them all. If that is
+ * nothing, as they have no payload, the place moves on to the message that the byte
+ * belongs to. False if the tail has passed it.
+ */
+static bool memo_end(const struct mq_log *log, struct mq_place *at, u64 head_off, u64 *end)
+{
+	u64 off = at->off + MQ_MEMO_MESSAGES, pos, attr;
+
+	if (!mq_log_begins(log, off, &pos, &attr))
+		return false;
+	if (unlikely(pos <= at->pos)) {
+		if (!mq_log_find_pos(log, off, head_off, at->pos, &off) ||
+		    !mq_place_advance(log, at, off, at->pos))
+			return false;
+		if (head_off - off <= MQ_MEMO_MESSAGES)
+			return true;
+		if (!mq_log_begins(log, off + MQ_MEMO_MESSAGES, &pos, &attr))
+			return false;
+	}
+	*end = min(*end, pos);
+	return true;
+}
+
+/*
  * Move bytes from one place into the pipe, which is locked (or sendfile's). @memo:
  * remember where the messages end, for some may come back. Bytes; 0 at the end;
  * -ENOBUFS if the place is no longer retained.
@@ -140,7 +164,6 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 	};
 	struct mq_place next;
 	struct mq_bounds b;
-	struct mq_entry e;
 	ssize_t ret = 0;
 	u64 end, off;
 
@@ -157,12 +180,9 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 		at->empties = b.tail_empty;
 	}
 	mq_hook(MQ_HOOK_SPLICE_START, c->part);
-	/* So many messages that the memo holds them all. */
-	if (memo && b.head_off - at->off > MQ_MEMO_MESSAGES) {
-		if (!mq_log_entry(log, at->off + MQ_MEMO_MESSAGES, &e))
-			return -ENOBUFS;
-		end = min(end, e.position);
-	}
+	if (memo && b.head_off - at->off > MQ_MEMO_MESSAGES &&
+	    !memo_end(log, at, b.head_off, &end))
+		return -ENOBUFS;
 	len = min_t(u64, len, end - at->pos);
 	slots = min_t(unsigned int, slots, SPLICE_PAGES);
 	if (READ_ONCE(f->topic->lend))
@@ -228,7 +248,7 @@ static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_inf
 		/* The sendfile ends here, uncorked; the next one tells the loss. */
 		if (later)
 			return 0;
-		ret = mq_reader_overrun(f, c, &at, own);
+		ret = mq_reader_go_on(f, c, &at, own);
 		if (own)
 			*ppos = at.pos;
 		if (ret)
@@ -270,7 +290,7 @@ static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode
 		mq_reader_shows(f, c, &at, true);
 		do {
 			ret = splice_from(f, c, &at, pipe, len, slots, false);
-		} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, true)));
+		} while (ret == -ENOBUFS && !(ret = mq_reader_go_on(f, c, &at, true)));
 		if (ret > 0) {
 			mq_cursor_store(f, c, &at);
 			mq_reader_read(f, c, &at);
@@ -322,20 +342,28 @@ static int wait_for_readers(struct mq_file *f, struct pipe_inode_info *pipe)
 	return err;
 }
 
+/* Asked in each round, for all of it may change while a call waits. */
+static bool can_splice(struct mq_file *f, const struct pipe_inode_info *pipe)
+{
+	return !READ_ONCE(f->record) && !(READ_ONCE(f->special) & MQ_SPECIAL_FILTER) &&
+	       !(sendfile_pipe(pipe) && mq_file_several(f));
+}
+
 ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info *pipe,
 			   size_t len, unsigned int flags)
 {
 	struct mq_file *f = in->private_data;
 	bool nonblock = mq_file_nonblock(in) || (flags & SPLICE_F_NONBLOCK);
+	/* A sendfile that has moved bytes ends there, uncorked. */
+	ssize_t refused = sendfile_pipe(pipe) && pipe->head ? 0 : -EINVAL;
 	struct mq_wait wait;
 	ssize_t ret, slots;
 	bool dead;
 
 	wait.in = NULL;
 
-	if (f->record || (READ_ONCE(f->special) & MQ_SPECIAL_FILTER) ||
-	    (sendfile_pipe(pipe) && mq_file_several(f)))
-		return -EINVAL;
+	if (!can_splice(f, pipe))
+		return refused;
 	if (!len)
 		return 0;
 	for (;;) {
@@ -355,18 +383,15 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 				break;
 			continue;
 		}
-		/* Under its lock the format is what it is. */
-		if (f->keeps_pos && f->record) {
-			mutex_unlock(&f->rlock);
-			ret = -EINVAL;
-			break;
-		}
 		/* The driver keeps it; VFS read it before it had any lock. */
 		if (f->keeps_pos && !(sendfile_pipe(pipe) && pipe->head))
 			*ppos = mq_file_pos(f);
-		ret = mq_file_several(f) ?
-			splice_several(f, ppos, pipe, len, slots, nonblock) :
-			splice_one(f, ppos, pipe, len, slots, nonblock);
+		if (!can_splice(f, pipe))
+			ret = refused;
+		else
+			ret = mq_file_several(f) ?
+				splice_several(f, ppos, pipe, len, slots, nonblock) :
+				splice_one(f, ppos, pipe, len, slots, nonblock);
 		/* VFS stores the position only after it has unlocked us. */
 		if (f->keeps_pos) {
 			if (ret > 0 && !sendfile_pipe(pipe))
@@ -387,5 +412,8 @@ ssize_t mq_dev_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info
 			break;
 	}
 	mq_reader_wait_end(&wait);
+	/* VFS stores it even then; what it was may be in another format's unit by now. */
+	if (ret < 0)
+		*ppos = mq_file_pos(f);
 	return ret;
 }

@@ -96,8 +96,8 @@ static ssize_t splice_once(struct mq_file *f, struct pipe_inode_info *pipe, size
 	return ret;
 }
 
-ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
-			    loff_t *ppos, size_t len, unsigned int flags)
+static ssize_t splice_write(struct pipe_inode_info *pipe, struct file *out, size_t len,
+			    unsigned int flags)
 {
 	struct mq_file *f = out->private_data;
 	bool nonblock = mq_file_nonblock(out) || (flags & SPLICE_F_NONBLOCK);
@@ -167,5 +167,20 @@ ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
 		if (err)
 			ret = err;
 	}
+	return ret;
+}
+
+ssize_t mq_dev_splice_write(struct pipe_inode_info *pipe, struct file *out,
+			    loff_t *ppos, size_t len, unsigned int flags)
+{
+	struct mq_file *f = out->private_data;
+	ssize_t ret = splice_write(pipe, out, len, flags);
+
+	/*
+	 * VFS read it before the call and stores it now, also after an error: where
+	 * others have read to meanwhile. (An explicit offset is ignored, as pwrite's.)
+	 */
+	if (f->keeps_pos)
+		*ppos = mq_file_pos(f);
 	return ret;
 }

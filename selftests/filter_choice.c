@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 
 #include "helpers/filter.h"
@@ -419,6 +420,70 @@ TEST(filter_overrun, "what was overrun before the filter saw it is lost, what it
 		expect_eq(file_stat(rd).lost_messages, tail - 3);
 		expect_err(read(rd, big, sizeof(big)), EAGAIN);
 		expect_eq(file_stat(rd).filtered_messages, 43 - (tail - 3));
+	}
+}
+
+/* "n0", "y1", "n2", ... "y9": every second one passes. */
+static int alternating(const char *t, const char *options, int flags)
+{
+	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, options, flags);
+
+	for (int i = 0; i < 10; i++) {
+		char text[3] = { i % 2 ? 'y' : 'n', '0' + i };
+
+		put(wr, text);
+	}
+	close(wr);
+	need_ret(filter_first(rd, 'y'), 0);
+	return rd;
+}
+
+TEST(filter_batch_fault, "a batch that the caller's memory does not take: what lies within it is not counted yet")
+{
+	static const int modes[] = { O_RDONLY, O_RDWR };
+	static const size_t room[] = { 10, 110, 386 };	/* of the head, of the entries, of all */
+	char *mem = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct rec r[10];
+
+	need(mem != MAP_FAILED && !munmap(mem + 4096, 4096));
+	for (int i = 0; i < 2; i++) {
+		int rd = alternating(topic_new(), "+format=record", modes[i] | O_NONBLOCK);
+
+		for (int k = 0; k < 3; k++) {
+			expect_err(read(rd, mem + 4096 - room[k], 4096), EFAULT);
+			expect_eq(file_stat(rd).filtered_messages, 1);
+			expect(lseek(rd, 0, SEEK_CUR) == 1);
+		}
+		expect_eq(batch_parse(big, read(rd, big, sizeof(big)), r, 10, NULL), 5);
+		expect_eq(file_stat(rd).filtered_messages, 5);
+		expect_err(read(rd, big, sizeof(big)), EAGAIN);
+		expect_eq(file_stat(rd).filtered_messages, 5);
+		expect_eq(file_stat(rd).lost_messages, 0);
+		close(rd);
+	}
+}
+
+TEST(filter_batch_overrun, "a batch overrun while it is copied: each message is read, filtered or lost, once")
+{
+	static const char *const options[] = { "+format=record", "+format=record+overrun=skip" };
+	struct rec r[10];
+
+	for (int i = 0; i < 2; i++) {
+		const char *t = topic_new();
+		int rd = alternating(t, options[i], O_RDONLY | O_NONBLOCK);
+
+		hook_arm("record-copied", t, 0, 6);
+		if (!i)
+			expect_err(read(rd, big, sizeof(big)), ENOBUFS);
+		/* n0 was filtered, y1 to y5 are lost; of n6 to y9 two pass. */
+		expect_eq(batch_parse(big, read(rd, big, sizeof(big)), r, 10, NULL), 2);
+		expect_eq(hook_hits(), 1);
+		hook_off();
+		expect_err(read(rd, big, sizeof(big)), EAGAIN);
+		expect_eq(file_stat(rd).lost_messages, 5);
+		expect_eq(file_stat(rd).filtered_messages, 3);
+		if (failures())
+			note("... with %s", options[i]);
 	}
 }
 

@@ -253,6 +253,75 @@ TEST(seek_record, "A.5: on format=record files the position, lseek included, is 
 	}
 }
 
+/* A file at message @off of evicted_topic() says so, in bytes, too. */
+static void expect_place(int rd, uint64_t off, uint64_t pos)
+{
+	struct mq_stat st = file_stat(rd);
+
+	expect_eq(lseek(rd, 0, SEEK_CUR), off);
+	expect_eq(st.offset, off);
+	expect_eq(st.position, pos);
+	expect_eq(st.lag_messages, 100 - off);
+	expect_eq(st.lag_bytes, 1000 - pos);
+	expect_eq(file_readable(rd), 1000 - (pos < 360 ? 360 : pos));
+	expect_eq(fdinfo_u64(rd, "mq-position"), pos);
+	expect_eq(fdinfo_u64(rd, "mq-lag-bytes"), 1000 - pos);
+}
+
+TEST(seek_record_bytes, "after an lseek on a format=record file bytes, too, are counted from there")
+{
+	const char *t = evicted_topic();
+	static uint64_t buf[4096];
+
+	for (int i = 0; i < 2; i++) {
+		int rd = topic_open(t, "+format=record", modes[i] | O_NONBLOCK);
+
+		expect_eq(lseek(rd, 0, SEEK_END), 100);
+		expect_place(rd, 100, 1000);
+		expect_eq(lseek(rd, 40, SEEK_SET), 40);
+		expect_place(rd, 40, 400);
+		expect_eq(lseek(rd, 50, SEEK_CUR), 90);
+		expect_place(rd, 90, 900);
+		expect_eq(lseek(rd, 0, SEEK_DATA), 36);
+		expect_place(rd, 36, 360);
+		expect_eq(lseek(rd, 36, SEEK_HOLE), 100);
+		expect_place(rd, 100, 1000);
+		/* Gone: somewhere before the oldest, until the read that tells it. */
+		expect_eq(lseek(rd, 0, SEEK_SET), 0);
+		expect_eq(file_stat(rd).offset, 0);
+		expect(file_stat(rd).position < 360);
+		expect_eq(file_readable(rd), 640);
+		expect_err(read(rd, buf, sizeof(buf)), ENOBUFS);
+		expect_eq(file_stat(rd).lost_messages, 36);
+		expect_place(rd, 36, 360);
+		close(rd);
+	}
+}
+
+TEST(seek_record_watermark, "after an lseek on a format=record file a watermark counts bytes from there")
+{
+	const char *t = topic_new();
+	int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "+format=record", O_RDONLY);
+	struct mq_watermark mark = { .size = sizeof(mark), .bytes = 100,
+				     .delay = 60 * 1000000000ULL };
+	static uint64_t buf[4096];
+	struct async a;
+	struct rec r[4];
+
+	for (int i = 0; i < 50; i++)
+		put(fd, "abcdef");
+	need_ret(ioctl(rd, MQ_IOC_WATERMARK, &mark), 0);
+	expect_eq(lseek(rd, 0, SEEK_END), 50);
+	async_read(&a, rd, buf, sizeof(buf));
+	put(fd, "less than a hundred bytes");
+	expect_waits(&a);
+	for (int i = 0; i < 2; i++)
+		put(fd, "with these it is enough, and the reader is woken");
+	need(async_end(&a, SOON));
+	if (expect_eq(batch_parse(buf, a.ret, r, 4, NULL), 3))
+		expect_eq(r[0].e->offset, 50);
+}
+
 TEST(seek_writer, "a write-only file's seeks do not disturb its writes")
 {
 	const char *t = topic_new();

@@ -442,3 +442,83 @@ TEST(empty_buffers, "empty buffers, which writes that fault leave in a pipe, are
 		expect_mem(got, read(r, got, sizeof(got)), "hello\n", 6);
 	}
 }
+
+/* A splice or sendfile into f waits while somebody else reads ten messages from it. */
+static void reads_meanwhile(bool into_full, bool ends_badly)
+{
+	const char *t = topic_new(.ring_bytes = 65536, .set = MQT(OVERFLOW),
+				  .overflow = MQ_OVERFLOW_BLOCK);
+	struct splice_args args = { .to = topic_open(t, "", O_RDWR) };
+	struct async a;
+	char got[16];
+	int p[2], i;
+
+	for (i = 0; i < 20; i++)
+		sp_put(args.to, i * 10, 10);
+	sp_pipe(p, 65536);
+	args.from = p[0];
+	if (into_full) {
+		topic_set(t, .paused = 1);
+		sp_put(p[1], 200, 10);
+	}
+	async_start(&a, splice_100, &args);
+	expect_waits(&a);
+	for (i = 0; i < 10; i++) {
+		need_ret(read(args.to, got, sizeof(got)), 10);
+		sp_right("a message", got, i * 10, 10);
+	}
+	if (ends_badly)
+		async_signal(&a);
+	else if (into_full)
+		topic_set(t, .set = MQT(PAUSED), .paused = 0);
+	else
+		sp_put(p[1], 200, 10);
+	need(async_end(&a, SOON));
+	if (ends_badly)
+		expect(a.ret == -1 && a.error == EINTR);
+	else
+		expect_eq(a.ret, 10);
+	expect_eq(sp_pos(args.to), 100);
+	expect_eq(file_stat(args.to).offset, 10);
+	need_ret(read(args.to, got, sizeof(got)), 10);
+	sp_right("the next message", got, 100, 10);
+}
+
+TEST(position, "read-write: what others read from the file while a splice into it waits stays read")
+{
+	reads_meanwhile(false, false);
+	reads_meanwhile(true, false);
+	reads_meanwhile(false, true);
+	reads_meanwhile(true, true);
+}
+
+TEST(position_sendfile, "the same with a sendfile, which waits for room")
+{
+	const char *t = topic_new(.ring_bytes = 65536);
+	int rw = topic_open(t, "", O_RDWR), f = memfd_create("source", 0), i;
+	ssize_t *ret = shared_alloc(4096);
+	char got[16];
+	pid_t pid;
+
+	need(f >= 0);
+	sp_put(f, 200, 10);
+	for (i = 0; i < 20; i++)
+		sp_put(rw, i * 10, 10);
+	topic_set(t, .paused = 1);
+	pid = sp_fork();
+	if (!pid) {
+		off_t off = 0;
+
+		*ret = sendfile(rw, f, &off, 10);
+		_exit(0);
+	}
+	ok(sp_waits_in(pid, __NR_sendfile), "it waits for the end of the pause");
+	for (i = 0; i < 10; i++)
+		need_ret(read(rw, got, sizeof(got)), 10);
+	topic_set(t, .set = MQT(PAUSED), .paused = 0);
+	child_ok(pid, SOON);
+	expect_eq(*ret, 10);
+	expect_eq(sp_pos(rw), 100);
+	need_ret(read(rw, got, sizeof(got)), 10);
+	sp_right("the next message", got, 100, 10);
+}

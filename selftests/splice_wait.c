@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* When splice waits, when it does not, and that no wait holds the pipe's lock. */
 #include "helpers/splice.h"
+#include "helpers/filter.h"
 
 struct result {
 	ssize_t ret;
@@ -341,4 +342,102 @@ TEST(shared_file_write, "a line write that waits on the same file: the pipe stay
 	child_ok(writer, SOON);
 	child_ok(pid, SOON);
 	ok(res->ret > 0, "the splice goes on: %zd", res->ret);
+}
+
+static int set_format(int fd, uint32_t format)
+{
+	struct mq_options o = { .size = sizeof(o), .mask = MQ_OPTION_FORMAT, .format = format };
+
+	return ioctl(fd, MQ_IOC_SET_OPTIONS, &o);
+}
+
+/* A splice or sendfile waits at the end, behind ten messages of five bytes. */
+static pid_t waits_at_50(int *w, int *r, int flags, int p[2], bool by_sendfile)
+{
+	const char *t = topic_new(.ring_bytes = 65536);
+	char buf[64];
+	pid_t pid;
+
+	res = shared_alloc(sizeof(*res));
+	*w = topic_open(t, "", O_WRONLY);
+	*r = topic_open(t, "", flags);
+	for (int i = 0; i < 10; i++) {
+		sp_put(*w, i * 5, 5);
+		need_ret(read(*r, buf, sizeof(buf)), 5);
+	}
+	sp_pipe(p, 0);
+	pid = sp_fork();
+	if (!pid) {
+		res->ret = by_sendfile ? sendfile(p[1], *r, NULL, 100) : sp_splice(*r, p[1], 100);
+		res->err = errno;
+		_exit(0);
+	}
+	ok(sp_waits_in(pid, by_sendfile ? __NR_sendfile : __NR_splice), "it waits at the end");
+	return pid;
+}
+
+static void record_meanwhile(int flags, bool by_sendfile)
+{
+	static uint64_t buf[512];
+	struct rec rec[4];
+	int w, r, p[2];
+	pid_t pid = waits_at_50(&w, &r, flags, p, by_sendfile);
+
+	need_ret(set_format(r, MQ_FORMAT_RECORD), 0);
+	expect_eq(sp_pos(r), 10);
+	sp_put(w, 50, 5);
+	child_ok(pid, SOON);
+	ok(res->ret == -1 && res->err == EINVAL, "EINVAL, not %zd", res->ret);
+	expect_eq(file_readable(p[0]), 0);
+	expect_eq(sp_pos(r), 10);
+	sp_nonblock(r, true);
+	if (expect_eq(batch_parse(buf, read(r, buf, sizeof(buf)), rec, 4, NULL), 1))
+		expect_eq(rec[0].e->offset, 10);
+	expect_eq(sp_pos(r), 11);
+}
+
+TEST(record_meanwhile_waits, "a splice that waits while the file becomes a record file: EINVAL, nothing moved")
+{
+	record_meanwhile(O_RDONLY, false);
+	record_meanwhile(O_RDONLY, true);
+	record_meanwhile(O_RDWR, false);
+}
+
+static void filter_meanwhile(int flags, bool by_sendfile)
+{
+	int w, r, p[2];
+	pid_t pid = waits_at_50(&w, &r, flags, p, by_sendfile);
+
+	need_ret(filter_first(r, 'y'), 0);
+	put(w, "no");
+	child_ok(pid, SOON);
+	ok(res->ret == -1 && res->err == EINVAL, "EINVAL, not %zd", res->ret);
+	expect_eq(file_readable(p[0]), 0);
+	put(w, "yes");
+	expect_read(r, "yes");
+	expect_eq(file_stat(r).filtered_messages, 1);
+}
+
+TEST(filter_meanwhile_waits, "the same while it gets a filter: what does not pass is not moved")
+{
+	filter_meanwhile(O_RDONLY, false);
+	filter_meanwhile(O_RDONLY, true);
+	filter_meanwhile(O_RDWR, false);
+}
+
+/* What another thread has read while the call waited in vain stays read. */
+TEST(error_keeps_position, "a splice that a signal ends leaves the file where others have read to")
+{
+	char buf[64];
+	int w, r, p[2];
+	pid_t pid;
+
+	sp_catch(SIGUSR1, false);
+	pid = waits_at_50(&w, &r, O_RDONLY, p, false);
+	need(lseek(r, 5, SEEK_SET) == 5);
+	need_ret(read(r, buf, sizeof(buf)), 5);
+	kill(pid, SIGUSR1);
+	child_ok(pid, SOON);
+	ok(res->ret == -1 && res->err == EINTR, "EINTR, not %zd", res->ret);
+	expect_eq(sp_pos(r), 10);
 }
