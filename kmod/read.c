@@ -321,8 +321,12 @@ static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
 	do {
 		ret = read_from(f, record, c, &at, to);
 	} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, own)));
-	if (ret <= 0)
+	if (unlikely(ret <= 0)) {
+		/* An overrun moved the file, and VFS stores this position when it returns 0. */
+		if (own)
+			iocb->ki_pos = record ? at.off : at.pos;
 		return ret || ended(record, c, &at) ? ret : -EAGAIN;
+	}
 	if (own) {
 		mq_cursor_store(f, c, &at);
 		mq_reader_read(f, c, &at);

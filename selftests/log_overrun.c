@@ -320,6 +320,63 @@ TEST(overrun_empty, "empty messages do not count for plain readers, they do for 
 	expect_mem(buf, read(rd, buf, sizeof(buf)), "rest", 4);
 }
 
+/* Messages without payload. */
+static void put_empties(const char *t, unsigned int n)
+{
+	int fd = topic_open(t, "+format=record", O_WRONLY);
+	struct batch *b = batch_new();
+
+	for (batch_add(b, "", 0); n; n--)
+		need(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
+	batch_free(b);
+	close(fd);
+}
+
+TEST(overrun_skip_end, "overrun=skip, and all up to until=end is gone: 0 each time, counted once")
+{
+	for (int i = 0; i < 2; i++) {
+		const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64);
+		int fd = topic_open(t, "", O_WRONLY), rd;
+		uint64_t lost;
+		char got[64];
+
+		put_n(fd, 0, 10);
+		rd = topic_open(t, "+overrun=skip+until=end", modes[i]);
+		put_n(fd, 10, 90);
+		expect_ret(read(rd, got, sizeof(got)), 0);
+		lost = file_stat(rd).lost_messages;
+		expect(lost >= 10);
+		expect_eq(lseek(rd, 0, SEEK_CUR), 360);
+		for (int k = 0; k < 3; k++)
+			expect_ret(read(rd, got, sizeof(got)), 0);
+		expect_eq(file_stat(rd).lost_messages, lost);
+		expect_eq(file_stat(rd).overruns, 1);
+		expect_eq(topic_counters(t).lost, lost);
+	}
+}
+
+TEST(overrun_skip_waits, "overrun=skip, and only messages without payload are behind the gap: it waits")
+{
+	for (int i = 0; i < 2; i++) {
+		const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64);
+		int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "+overrun=skip", modes[i]);
+		struct async a;
+		char got[64];
+
+		put_n(fd, 0, 1);
+		put_empties(t, 64);
+		async_read(&a, rd, got, sizeof(got));
+		expect_waits(&a);
+		put_n(fd, 1, 1);
+		need(async_end(&a, SOON));
+		expect_eq(a.ret, 10);
+		expect_eq(file_stat(rd).lost_messages, 1);
+		expect_eq(file_stat(rd).overruns, 1);
+		put_n(fd, 2, 1);
+		expect_message(rd, 2);
+	}
+}
+
 TEST_LIMIT(overrun_race, "D.26: a reader that is lapped all the time: every message is whole, every loss counted", 150)
 {
 	const char *t = topic_new(.ring_bytes = 16384, .ring_messages = 256);
