@@ -377,6 +377,48 @@ TEST(overrun_skip_waits, "overrun=skip, and only messages without payload are be
 	}
 }
 
+/* A full log, and whoever writes on. */
+static void write_on(void *arg)
+{
+	int fd = topic_open(arg, "", O_WRONLY);
+	static char buf[1024];
+
+	while (write(fd, buf, sizeof(buf)) > 0)
+		;
+}
+
+/* By the time that it has copied all of the log, the oldest of it is gone. */
+static void read_all(void *arg)
+{
+	int rd = topic_open(arg, "+format=record+overrun=skip", O_RDONLY);
+	const size_t len = 80 << 20;
+	char *buf = malloc(len);
+
+	while (read(rd, buf, len) > 0)
+		;
+}
+
+TEST(overrun_skip_killed, "D.22: overrun=skip: SIGKILL ends a read that is lapped whenever it tries")
+{
+	const char *t = topic_new(.ring_bytes = 64 << 20, .ring_messages = 65536);
+	pid_t writers[4], reader;
+
+	for (int i = 0; i < 4; i++)
+		writers[i] = child_start(write_on, (void *)t);
+	need(wait_until(topic_counters(t).evicted > 0, SOON));
+	for (int i = 0; i < 3; i++) {
+		reader = child_start(read_all, (void *)t);
+		sleep_ms(500);
+		kill(reader, SIGKILL);
+		expect_eq(child_wait(reader, SOON), SIGKILL);
+	}
+	for (int i = 0; i < 4; i++) {
+		kill(writers[i], SIGKILL);
+		expect_eq(child_wait(writers[i], SOON), SIGKILL);
+	}
+	note("%llu overruns", (unsigned long long)topic_counters(t).overruns);
+}
+
 TEST_LIMIT(overrun_race, "D.26: a reader that is lapped all the time: every message is whole, every loss counted", 150)
 {
 	const char *t = topic_new(.ring_bytes = 16384, .ring_messages = 256);
