@@ -121,6 +121,27 @@ static int copy_pages(const struct mq_ring *ring, u64 pos, size_t len, unsigned 
 }
 
 /*
+ * How far a splice that remembers its messages may go. @at moves over messages without
+ * payload, if it is followed by more of them than that. False if one is no longer there.
+ */
+static bool memo_extent(const struct mq_log *log, struct mq_place *at, u64 head_off, u64 *end)
+{
+	struct mq_entry e;
+
+	while (head_off - at->off > MQ_MEMO_MESSAGES) {
+		if (!mq_log_entry(log, at->off + MQ_MEMO_MESSAGES, &e))
+			return false;
+		if (e.position > at->pos) {
+			*end = min(*end, e.position);
+			break;
+		}
+		if (!mq_place_advance(log, at, e.offset, at->pos))
+			return false;
+	}
+	return true;
+}
+
+/*
  * Move bytes from one place into the pipe, which is locked (or sendfile's). @memo:
  * remember where the messages end, for some may come back. Bytes; 0 at the end;
  * -ENOBUFS if the place is no longer retained.
@@ -140,7 +161,6 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 	};
 	struct mq_place next;
 	struct mq_bounds b;
-	struct mq_entry e;
 	ssize_t ret = 0;
 	u64 end, off;
 
@@ -157,12 +177,8 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 		at->empties = b.tail_empty;
 	}
 	mq_hook(MQ_HOOK_SPLICE_START, c->part);
-	/* So many messages that the memo holds them all. */
-	if (memo && b.head_off - at->off > MQ_MEMO_MESSAGES) {
-		if (!mq_log_entry(log, at->off + MQ_MEMO_MESSAGES, &e))
-			return -ENOBUFS;
-		end = min(end, e.position);
-	}
+	if (memo && !memo_extent(log, at, b.head_off, &end))
+		return -ENOBUFS;
 	len = min_t(u64, len, end - at->pos);
 	slots = min_t(unsigned int, slots, SPLICE_PAGES);
 	if (READ_ONCE(f->topic->lend))
