@@ -202,6 +202,7 @@ struct mq_place mq_cursor_load(struct mq_file *f, struct mq_cursor *c);
 void mq_cursor_store(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
 int mq_place_find(struct mq_file *f, struct mq_cursor *c, u64 pos, struct mq_place *at);
 bool mq_place_at_offset(const struct mq_log *log, u64 off, struct mq_place *at);
+bool mq_place_empties_gone(const struct mq_log *log, const struct mq_place *at);
 bool mq_place_advance(const struct mq_log *log, struct mq_place *at, u64 off, u64 pos);
 void mq_place_oldest(const struct mq_log *log, struct mq_place *at);
 void mq_place_newest(const struct mq_log *log, struct mq_place *at);

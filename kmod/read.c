@@ -134,8 +134,11 @@ static ssize_t read_plain(struct mq_file *f, struct mq_cursor *c, struct mq_plac
 		}
 		mq_hook(MQ_HOOK_READ_START, c->part);
 		ret = read_extent(f, c, at, &b, want, &len, &next);
-		if (ret)
+		if (unlikely(ret)) {
+			if (mq_place_empties_gone(log, at))
+				continue;
 			return ret;
+		}
 		done = copy_out(&log->data, at->pos, len, to);
 		mq_hook(MQ_HOOK_READ_COPIED, c->part);
 		if (!mq_log_pos_valid(log, at->pos)) {

@@ -112,6 +112,21 @@ void mq_place_newest(const struct mq_log *log, struct mq_place *at)
 	at->empties = b.head_empty;
 }
 
+/**
+ * mq_place_empties_gone() - did only messages without payload go from before a place's byte?
+ * @log: the log
+ * @at: the place, at which something was not found
+ *
+ * Return: true to look again: nothing is lost, and the next message is another one.
+ */
+bool mq_place_empties_gone(const struct mq_log *log, const struct mq_place *at)
+{
+	struct mq_bounds b;
+
+	mq_log_bounds(log, &b);
+	return at->off < b.tail_off && at->pos >= b.tail_pos;
+}
+
 /* Messages without payload in [lo, hi). */
 static bool count_empties(const struct mq_log *log, u64 lo, u64 hi, u64 *count)
 {

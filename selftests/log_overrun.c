@@ -419,6 +419,26 @@ TEST(overrun_skip_killed, "D.22: overrun=skip: SIGKILL ends a read that is lappe
 	note("%llu overruns", (unsigned long long)topic_counters(t).overruns);
 }
 
+TEST(hook_empties, "D.26: hook read-start: if only messages without payload are gone, nothing is lost")
+{
+	for (int i = 0; i < 2; i++) {
+		const char *t = topic_new();
+		int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", modes[i] | O_NONBLOCK);
+
+		put_n(fd, 0, 1);
+		expect_message(rd, 0);
+		put_empties(t, 3);
+		put_n(fd, 1, 2);
+		hook_arm("read-start", t, 0, 3);
+		expect_message(rd, 1);
+		expect(!hook_armed());
+		expect_eq(file_stat(rd).lost_messages, 0);
+		expect_eq(file_stat(rd).overruns, 0);
+		expect_message(rd, 2);
+	}
+	hook_off();
+}
+
 TEST_LIMIT(overrun_race, "D.26: a reader that is lapped all the time: every message is whole, every loss counted", 150)
 {
 	const char *t = topic_new(.ring_bytes = 16384, .ring_messages = 256);

@@ -404,6 +404,28 @@ static void put_empties(const char *t, unsigned int n)
 	close(fd);
 }
 
+TEST(empties_gone, "if only messages without payload are gone, nothing is lost")
+{
+	for (int i = 0; i < 4; i++) {
+		struct setup s;
+
+		set_up(&s, "", O_RDONLY | O_NONBLOCK);
+		need_ret(lseek(s.r, N * LEN, SEEK_SET), N * LEN);
+		put_empties(s.t, 3);
+		sp_put(s.w, N * LEN, LEN);
+		sp_put(s.w, (N + 1) * LEN, LEN);
+		hook_arm(points[i / 2], s.t, 0, N + 3);
+		expect_ret(move(&s, i & 1, 500), 500);
+		expect_eq(hook_hits(), 1);
+		arrived(&s, i & 1, N * LEN, 500);
+		expect_ret(move(&s, i & 1, 500), 500);
+		arrived(&s, i & 1, N * LEN + 500, 500);
+		expect_eq(file_stat(s.r).lost_messages, 0);
+		expect_eq(file_stat(s.r).overruns, 0);
+		hook_off();
+	}
+}
+
 TEST(many_empties, "thousands of messages without payload are no loss, and are passed")
 {
 	for (int i = 0; i < 2; i++) {
