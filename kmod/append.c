@@ -657,7 +657,7 @@ int mq_append(struct mq_partition *p, struct mq_append *a, enum mq_mode mode)
 bool mq_append_room(struct mq_partition *p, u64 bytes)
 {
 	struct mq_topic *topic = p->topic;
-	struct mq_append a = { .count = 1, .bytes = bytes };
+	struct mq_append a;
 	bool room;
 
 	if (READ_ONCE(topic->paused))
@@ -665,6 +665,10 @@ bool mq_append_room(struct mq_partition *p, u64 bytes)
 	if (READ_ONCE(topic->overflow) == MQ_OVERFLOW_DROP_OLDEST || !mq_may_hold(p))
 		return true;
 
+	/* With what the kernel would stamp. */
+	mq_append_init(&a, topic, 0);
+	a.count = 1;
+	a.bytes = bytes;
 	mutex_lock(&p->log.lock);
 	room = mq_evict_look(p, &a) == MQ_STEP_DONE;
 	mutex_unlock(&p->log.lock);

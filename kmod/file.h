@@ -4,7 +4,6 @@
 
 #include <linux/fs.h>
 #include <linux/mutex.h>
-#include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/xarray.h>
 #include "append.h"
@@ -211,6 +210,7 @@ struct mq_place mq_cursor_load(struct mq_file *f, struct mq_cursor *c);
 void mq_cursor_store(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
 int mq_place_find(struct mq_file *f, struct mq_cursor *c, u64 pos, struct mq_place *at);
 bool mq_place_at_offset(const struct mq_log *log, u64 off, struct mq_place *at);
+bool mq_place_empties_gone(const struct mq_log *log, const struct mq_place *at);
 bool mq_place_advance(const struct mq_log *log, struct mq_place *at, u64 off, u64 pos);
 void mq_place_oldest(const struct mq_log *log, struct mq_place *at);
 void mq_place_newest(const struct mq_log *log, struct mq_place *at);
@@ -222,8 +222,7 @@ int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *a
 
 /*
  * mq_reader_overrun(), for who then tries again: never for ever. A place that is no
- * longer retained lies before the oldest message, and whoever is lapped again and again
- * can be killed.
+ * longer retained lies before the oldest message.
  */
 static inline int mq_reader_go_on(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
 				  bool own)
@@ -235,7 +234,7 @@ static inline int mq_reader_go_on(struct mq_file *f, struct mq_cursor *c, struct
 		return ret;
 	if (WARN_ON_ONCE(at->pos <= was.pos && at->off <= was.off))
 		return -EIO;
-	return fatal_signal_pending(current) ? -EINTR : 0;
+	return 0;
 }
 
 bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at);

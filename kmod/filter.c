@@ -301,24 +301,29 @@ static int look(const struct run *run, const struct mq_cursor *c, struct mq_plac
 	const struct mq_log *log = &c->part->log;
 	struct mq_bounds b;
 
-	mq_log_bounds(log, &b);
-	if (run->record) {
-		if (at->off < b.tail_off)
-			return -ENOBUFS;
-		if (at->off >= min(b.head_off, READ_ONCE(c->until.off)))
-			return 0;
-	} else {
-		if (at->pos < b.tail_pos)
-			return -ENOBUFS;
-		if (at->pos >= min(b.head_pos, READ_ONCE(c->until.pos)))
-			return 0;
-		/* Only messages without payload can have been passed here. */
-		if (at->off < b.tail_off) {
-			at->off = b.tail_off;
-			at->empties = b.tail_empty;
+	do {
+		mq_log_bounds(log, &b);
+		if (run->record) {
+			if (at->off < b.tail_off)
+				return -ENOBUFS;
+			if (at->off >= min(b.head_off, READ_ONCE(c->until.off)))
+				return 0;
+		} else {
+			if (at->pos < b.tail_pos)
+				return -ENOBUFS;
+			if (at->pos >= min(b.head_pos, READ_ONCE(c->until.pos)))
+				return 0;
+			/* Only messages without payload can have been passed here. */
+			if (at->off < b.tail_off) {
+				at->off = b.tail_off;
+				at->empties = b.tail_empty;
+			}
 		}
-	}
-	return mq_log_entry(log, at->off, e) ? 1 : -ENOBUFS;
+		mq_hook(MQ_HOOK_READ_START, c->part);
+		if (mq_log_entry(log, at->off, e))
+			return 1;
+	} while (!run->record && mq_place_empties_gone(log, at));
+	return -ENOBUFS;
 }
 
 /*

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/minmax.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -215,6 +216,13 @@ ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *
 	if (err)
 		return err;
 	while (iov_iter_count(from) && !err) {
+		/* A write may be 2 GiB of the shortest lines, which takes minutes. */
+		if (total) {
+			cond_resched();
+			/* Not signal_pending(): io_uring's own task work does not cut a write. */
+			if (task_sigpending(current))
+				break;
+		}
 		if (mq_topic_dead(f->topic)) {
 			err = -ENODEV;
 			break;

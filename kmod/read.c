@@ -134,8 +134,11 @@ static ssize_t read_plain(struct mq_file *f, struct mq_cursor *c, struct mq_plac
 		}
 		mq_hook(MQ_HOOK_READ_START, c->part);
 		ret = read_extent(f, c, at, &b, want, &len, &next);
-		if (ret)
+		if (unlikely(ret)) {
+			if (mq_place_empties_gone(log, at))
+				continue;
 			return ret;
+		}
 		done = copy_out(&log->data, at->pos, len, to);
 		mq_hook(MQ_HOOK_READ_COPIED, c->part);
 		if (!mq_log_pos_valid(log, at->pos)) {
@@ -321,8 +324,12 @@ static __always_inline ssize_t read_one(struct mq_file *f, struct kiocb *iocb,
 	do {
 		ret = read_from(f, record, c, &at, to);
 	} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, own)));
-	if (ret <= 0)
+	if (unlikely(ret <= 0)) {
+		/* An overrun moved the file, and VFS stores this position when it returns 0. */
+		if (own)
+			iocb->ki_pos = record ? at.off : at.pos;
 		return ret || ended(record, c, &at) ? ret : -EAGAIN;
+	}
 	if (own) {
 		mq_cursor_store(f, c, &at);
 		mq_reader_read(f, c, &at);

@@ -3,6 +3,7 @@
  * A reader's places: finding them, moving them, losing them.
  */
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "file.h"
 #include "hold.h"
@@ -167,6 +168,21 @@ void mq_place_newest(const struct mq_log *log, struct mq_place *at)
 	at->pos = b.head_pos;
 	at->off = b.head_off;
 	at->empties = b.head_empty;
+}
+
+/**
+ * mq_place_empties_gone() - did only messages without payload go from before a place's byte?
+ * @log: the log
+ * @at: the place, at which something was not found
+ *
+ * Return: true to look again: nothing is lost, and the next message is another one.
+ */
+bool mq_place_empties_gone(const struct mq_log *log, const struct mq_place *at)
+{
+	struct mq_bounds b;
+
+	mq_log_bounds(log, &b);
+	return at->off < b.tail_off && at->pos >= b.tail_pos;
 }
 
 /* Messages without payload in [lo, hi). */
@@ -416,7 +432,7 @@ static u64 skip_lost(struct mq_file *f, struct mq_cursor *c, struct mq_place *at
  * @at: where it stood; moved to the oldest message if @own
  * @own: it reads at the file's own position, not at an explicit offset
  *
- * Return: 0 to read on (overrun=skip), or -ENOBUFS to be reported.
+ * Return: 0 to read on (overrun=skip), -ENOBUFS to be reported, or -ERESTARTSYS at a signal.
  */
 int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *at, bool own)
 {
@@ -434,7 +450,11 @@ int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *a
 	if (!mq_file_several(f))
 		mq_file_set_pos(f, f->record ? at->off : at->pos);
 	mq_reader_read(f, c, at);
-	return f->skip ? 0 : -ENOBUFS;
+	if (!f->skip)
+		return -ENOBUFS;
+	/* Who copies more than writers leave time for is overrun at each try. */
+	cond_resched();
+	return task_sigpending(current) ? -ERESTARTSYS : 0;
 }
 
 /**

@@ -149,9 +149,9 @@ static bool memo_end(const struct mq_log *log, struct mq_place *at, u64 head_off
  * remember where the messages end, for some may come back. Bytes; 0 at the end;
  * -ENOBUFS if the place is no longer retained.
  */
-static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
-			   struct pipe_inode_info *pipe, size_t len, unsigned int slots,
-			   bool memo)
+static ssize_t try_splice(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
+			  struct pipe_inode_info *pipe, size_t len, unsigned int slots,
+			  bool memo)
 {
 	const struct mq_log *log = &c->part->log;
 	struct splice_pages sp;
@@ -221,6 +221,18 @@ static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_pla
 overrun:
 	put_pages(&sp);
 	return -ENOBUFS;
+}
+
+static ssize_t splice_from(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
+			   struct pipe_inode_info *pipe, size_t len, unsigned int slots,
+			   bool memo)
+{
+	ssize_t ret;
+
+	do {
+		ret = try_splice(f, c, at, pipe, len, slots, memo);
+	} while (ret == -ENOBUFS && mq_place_empties_gone(&c->part->log, at));
+	return ret;
 }
 
 static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_info *pipe,

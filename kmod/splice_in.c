@@ -118,6 +118,11 @@ static ssize_t splice_write(struct pipe_inode_info *pipe, struct file *out, size
 	if (!len)
 		return 0;
 	for (;;) {
+		/* A sendfile is one splice after another, and VFS looks at no signals. */
+		cond_resched();
+		ret = -ERESTARTSYS;
+		if (task_sigpending(current))
+			break;
 		pipe_lock(pipe);
 		if (size < pipe->ring_size) {
 			kvfree(bv);

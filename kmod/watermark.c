@@ -106,6 +106,12 @@ static bool enough_locked(const struct mq_level *l, u64 off, u64 pos)
 	return pos - l->pos >= l->bytes || off - l->off >= l->messages;
 }
 
+/* Were partitions added that the file has not joined? It does when it looks. */
+static bool must_grow(const struct mq_file *f)
+{
+	return f->partition < 0 && mq_file_cursors(f) < mq_topic_partitions(f->topic);
+}
+
 /* Is it time to wake the file's queue? If not, the timer runs while there is anything. */
 static bool level_due(struct mq_level *l)
 {
@@ -113,7 +119,7 @@ static bool level_due(struct mq_level *l)
 	u64 off, pos;
 	bool due;
 
-	if (must_read(l->file))
+	if (must_read(l->file) || must_grow(l->file))
 		return true;
 	spin_lock_irqsave(&l->lock, flags);
 	heads(l->file, &off, &pos);

@@ -505,6 +505,26 @@ TEST(filter_torn, "a message that is overrun while the filter has its copy is no
 	expect_eq(file_stat(rd).filtered_messages, 3);
 }
 
+TEST(filter_empties, "if only messages without payload are gone, which it passes anyhow, nothing is lost")
+{
+	const char *t = topic_new();
+	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
+	int rec = topic_open(t, "+format=record", O_WRONLY);
+	struct batch *b = batch_new();
+
+	need_ret(filter_first(rd, 'y'), 0);
+	batch_add(b, "", 0);
+	batch_add(b, "", 0);
+	need(batch_write(b, rec, MQ_PARTITION_ANY) > 0);
+	put(wr, "yes");
+	hook_arm("read-start", t, 0, 2);
+	expect_read(rd, "yes");
+	expect(!hook_armed());
+	hook_off();
+	expect_eq(file_stat(rd).lost_messages, 0);
+	expect_eq(file_stat(rd).overruns, 0);
+}
+
 TEST(filter_splice, "splice and sendfile are EINVAL while there is a filter")
 {
 	const char *t = topic_new();

@@ -334,6 +334,31 @@ TEST(hold_poll_out, "poll says OUT while a message of max_message_bytes fits, an
 	expect_ret(poll(&p, 1, SOON * 1000), 1);
 }
 
+TEST(hold_poll_stamp, "poll does not say OUT while the kernel's own attributes find no room")
+{
+	const char *t = topic_new(.attr_bytes = 4096, .hold = MQ_HOLD_READERS,
+				  .stamp = MQ_STAMP_UID | MQ_STAMP_CGROUP,
+				  .overflow = MQ_OVERFLOW_BLOCK, .set = MQT(OVERFLOW));
+	int wr = topic_open(t, "", O_WRONLY | O_NONBLOCK), rd = topic_open(t, "", O_RDONLY);
+	struct pollfd p = { wr, POLLOUT, 0 };
+	int n = 0;
+
+	expect_ret(poll(&p, 1, 0), 1);
+	while (write(wr, "x", 1) == 1)
+		n++;
+	expect_eq(errno, EAGAIN);
+	expect_eq(n, 4096 / 20);
+	expect_ret(poll(&p, 1, 0), 0);
+	need_ret(read(rd, kib, 1), 1);
+	expect_ret(poll(&p, 1, 0), 1);
+	expect_eq(p.revents, POLLOUT);
+	expect_ret(write(wr, "x", 1), 1);
+	expect_ret(poll(&p, 1, 0), 0);
+	for (int i = 0; i < n; i++)
+		need_ret(read(rd, kib, 1), 1);
+	expect_ret(poll(&p, 1, 0), 1);
+}
+
 TEST(pause_all, "pause: EAGAIN or a wait under every overflow policy; resume wakes")
 {
 	for (uint32_t overflow = 0; overflow <= MQ_OVERFLOW_DROP_OLDEST; overflow++) {

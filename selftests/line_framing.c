@@ -490,3 +490,55 @@ TEST_LIMIT(line_two_files, "two writers with a file each: lines are whole and in
 	expect(child_ok(pid[0], SOON) && child_ok(pid[1], SOON));
 	expect_eq(head(t), 2 * N);
 }
+
+#define PIECES	1024
+#define PIECE	(2UL << 20)
+
+/* 2 GiB of lines: minutes, to which a signal puts an end. */
+static long write_lines(void *arg)
+{
+	static struct iovec iov[PIECES];
+	static char piece[PIECE];
+
+	memset(piece, '\n', sizeof(piece));
+	for (int i = 0; i < PIECES; i++)
+		iov[i] = (struct iovec) { piece, sizeof(piece) };
+	return writev(*(int *)arg, iov, PIECES);
+}
+
+static void write_lines_only(void *arg)
+{
+	write_lines(arg);
+}
+
+TEST(line_interrupted, "a signal ends a write that needs not wait for anything: the short count is in the log")
+{
+	const char *t = line_topic();
+	int fd = topic_open(t, "", O_WRONLY);
+	struct async a;
+
+	async_start(&a, write_lines, &fd);
+	need(wait_until(head(t) > 0, SOON));
+	async_signal(&a);
+	need(async_end(&a, SOON));
+	expect(a.ret > 0 && a.ret < (long)(PIECES * PIECE));
+	expect_eq(head(t), a.ret);
+	expect_eq(partition_state(t, 0).head_position, a.ret);
+	put(fd, "next\n");
+	LINES(t, a.ret, "next\n");
+}
+
+TEST(line_killed, "D.22: so does SIGKILL")
+{
+	const char *t = line_topic();
+	int fd = topic_open(t, "", O_WRONLY);
+	pid_t pid = child_start(write_lines_only, &fd);
+
+	need(wait_until(head(t) > 0, SOON));
+	sleep_ms(500);
+	kill(pid, SIGKILL);
+	expect_eq(child_wait(pid, SOON), SIGKILL);
+	expect_eq(partition_state(t, 0).head_position, head(t));
+	put(fd, "next\n");
+	LINES(t, head(t) - 1, "next\n");
+}

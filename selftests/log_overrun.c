@@ -320,6 +320,125 @@ TEST(overrun_empty, "empty messages do not count for plain readers, they do for 
 	expect_mem(buf, read(rd, buf, sizeof(buf)), "rest", 4);
 }
 
+/* Messages without payload. */
+static void put_empties(const char *t, unsigned int n)
+{
+	int fd = topic_open(t, "+format=record", O_WRONLY);
+	struct batch *b = batch_new();
+
+	for (batch_add(b, "", 0); n; n--)
+		need(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
+	batch_free(b);
+	close(fd);
+}
+
+TEST(overrun_skip_end, "overrun=skip, and all up to until=end is gone: 0 each time, counted once")
+{
+	for (int i = 0; i < 2; i++) {
+		const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64);
+		int fd = topic_open(t, "", O_WRONLY), rd;
+		uint64_t lost;
+		char got[64];
+
+		put_n(fd, 0, 10);
+		rd = topic_open(t, "+overrun=skip+until=end", modes[i]);
+		put_n(fd, 10, 90);
+		expect_ret(read(rd, got, sizeof(got)), 0);
+		lost = file_stat(rd).lost_messages;
+		expect(lost >= 10);
+		expect_eq(lseek(rd, 0, SEEK_CUR), 360);
+		for (int k = 0; k < 3; k++)
+			expect_ret(read(rd, got, sizeof(got)), 0);
+		expect_eq(file_stat(rd).lost_messages, lost);
+		expect_eq(file_stat(rd).overruns, 1);
+		expect_eq(topic_counters(t).lost, lost);
+	}
+}
+
+TEST(overrun_skip_waits, "overrun=skip, and only messages without payload are behind the gap: it waits")
+{
+	for (int i = 0; i < 2; i++) {
+		const char *t = topic_new(.ring_bytes = 4096, .ring_messages = 64);
+		int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "+overrun=skip", modes[i]);
+		struct async a;
+		char got[64];
+
+		put_n(fd, 0, 1);
+		put_empties(t, 64);
+		async_read(&a, rd, got, sizeof(got));
+		expect_waits(&a);
+		put_n(fd, 1, 1);
+		need(async_end(&a, SOON));
+		expect_eq(a.ret, 10);
+		expect_eq(file_stat(rd).lost_messages, 1);
+		expect_eq(file_stat(rd).overruns, 1);
+		put_n(fd, 2, 1);
+		expect_message(rd, 2);
+	}
+}
+
+/* A full log, and whoever writes on. */
+static void write_on(void *arg)
+{
+	int fd = topic_open(arg, "", O_WRONLY);
+	static char buf[1024];
+
+	while (write(fd, buf, sizeof(buf)) > 0)
+		;
+}
+
+/* By the time that it has copied all of the log, the oldest of it is gone. */
+static void read_all(void *arg)
+{
+	int rd = topic_open(arg, "+format=record+overrun=skip", O_RDONLY);
+	const size_t len = 80 << 20;
+	char *buf = malloc(len);
+
+	while (read(rd, buf, len) > 0)
+		;
+}
+
+TEST(overrun_skip_killed, "D.22: overrun=skip: SIGKILL ends a read that is lapped whenever it tries")
+{
+	const char *t = topic_new(.ring_bytes = 64 << 20, .ring_messages = 65536);
+	pid_t writers[4], reader;
+
+	for (int i = 0; i < 4; i++)
+		writers[i] = child_start(write_on, (void *)t);
+	need(wait_until(topic_counters(t).evicted > 0, SOON));
+	for (int i = 0; i < 3; i++) {
+		reader = child_start(read_all, (void *)t);
+		sleep_ms(500);
+		kill(reader, SIGKILL);
+		expect_eq(child_wait(reader, SOON), SIGKILL);
+	}
+	for (int i = 0; i < 4; i++) {
+		kill(writers[i], SIGKILL);
+		expect_eq(child_wait(writers[i], SOON), SIGKILL);
+	}
+	note("%llu overruns", (unsigned long long)topic_counters(t).overruns);
+}
+
+TEST(hook_empties, "D.26: hook read-start: if only messages without payload are gone, nothing is lost")
+{
+	for (int i = 0; i < 2; i++) {
+		const char *t = topic_new();
+		int fd = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", modes[i] | O_NONBLOCK);
+
+		put_n(fd, 0, 1);
+		expect_message(rd, 0);
+		put_empties(t, 3);
+		put_n(fd, 1, 2);
+		hook_arm("read-start", t, 0, 3);
+		expect_message(rd, 1);
+		expect(!hook_armed());
+		expect_eq(file_stat(rd).lost_messages, 0);
+		expect_eq(file_stat(rd).overruns, 0);
+		expect_message(rd, 2);
+	}
+	hook_off();
+}
+
 TEST_LIMIT(overrun_race, "D.26: a reader that is lapped all the time: every message is whole, every loss counted", 150)
 {
 	const char *t = topic_new(.ring_bytes = 16384, .ring_messages = 256);

@@ -305,6 +305,29 @@ TEST(mark_partition_sleepers, "the message that makes it enough wakes, in whiche
 	}
 }
 
+TEST(mark_partition_added, "a message in a partition that was added while the reader slept is not late")
+{
+	char got[16];
+
+	for (int polls = 0; polls < 2; polls++) {
+		const char *t = topic_new(.partitions = 1);
+		int rd = topic_open(t, "", O_RDONLY);
+		struct async a;
+
+		need_ret(mark(rd, 0, 1000, 100000000), 0);
+		if (polls)
+			async_start(&a, do_poll, &rd);
+		else
+			async_read(&a, rd, got, sizeof(got));
+		expect_waits(&a);
+		need(topic_set(t, .partitions = 2));
+		expect_waits(&a);
+		part(t, 1, "x");
+		need(async_end(&a, SOON));
+		expect_eq(a.ret, 1);
+	}
+}
+
 /* --- none lost ---------------------------------------------------------------------- */
 
 #define COUNT	250000

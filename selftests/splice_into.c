@@ -522,3 +522,27 @@ TEST(position_sendfile, "the same with a sendfile, which waits for room")
 	need_ret(read(rw, got, sizeof(got)), 10);
 	sp_right("the next message", got, 100, 10);
 }
+
+static void send_all(void *arg)
+{
+	const int *fds = arg;
+
+	sendfile(fds[0], fds[1], NULL, 1 << 30);
+}
+
+TEST(killed, "D.22: SIGKILL ends a sendfile that would make a message of each of a GiB of bytes")
+{
+	const char *t = topic_new(.ring_bytes = 1 << 20, .framing = MQ_FRAMING_LINE,
+				  .max_message_bytes = 1);
+	int fds[2] = { topic_open(t, "", O_WRONLY), memfd_create("source", 0) };
+	pid_t pid;
+
+	need(fds[1] >= 0);
+	need_ret(ftruncate(fds[1], 1 << 30), 0);
+	pid = child_start(send_all, fds);
+	need(wait_until(partition_state(t, 0).head_offset > 0, SOON));
+	sleep_ms(200);
+	kill(pid, SIGKILL);
+	expect_eq(child_wait(pid, SOON), SIGKILL);
+	expect_eq(partition_state(t, 0).head_offset, partition_state(t, 0).head_position);
+}

@@ -391,3 +391,56 @@ TEST(after_seek, "exact, too, after a seek back, and after a seek forward")
 		lap_and_count(&s, to);
 	}
 }
+
+/* Messages without payload. */
+static void put_empties(const char *t, unsigned int n)
+{
+	int fd = topic_open(t, "+format=record", O_WRONLY);
+	struct batch *b = batch_new();
+
+	for (batch_add(b, "", 0); n; n--)
+		need(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
+	batch_free(b);
+	close(fd);
+}
+
+TEST(empties_gone, "if only messages without payload are gone, nothing is lost")
+{
+	for (int i = 0; i < 4; i++) {
+		struct setup s;
+
+		set_up(&s, "", O_RDONLY | O_NONBLOCK);
+		need_ret(lseek(s.r, N * LEN, SEEK_SET), N * LEN);
+		put_empties(s.t, 3);
+		sp_put(s.w, N * LEN, LEN);
+		sp_put(s.w, (N + 1) * LEN, LEN);
+		hook_arm(points[i / 2], s.t, 0, N + 3);
+		expect_ret(move(&s, i & 1, 500), 500);
+		expect_eq(hook_hits(), 1);
+		arrived(&s, i & 1, N * LEN, 500);
+		expect_ret(move(&s, i & 1, 500), 500);
+		arrived(&s, i & 1, N * LEN + 500, 500);
+		expect_eq(file_stat(s.r).lost_messages, 0);
+		expect_eq(file_stat(s.r).overruns, 0);
+		hook_off();
+	}
+}
+
+TEST(many_empties, "thousands of messages without payload are no loss, and are passed")
+{
+	for (int i = 0; i < 2; i++) {
+		struct setup s;
+
+		set_up(&s, "", O_RDONLY | O_NONBLOCK);
+		need_ret(lseek(s.r, (N - 2) * LEN, SEEK_SET), (N - 2) * LEN);
+		expect_ret(move(&s, i, 2 * LEN), 2 * LEN);
+		arrived(&s, i, (N - 2) * LEN, 2 * LEN);
+		put_empties(s.t, 2500);
+		sp_put(s.w, N * LEN, LEN);
+		expect_ret(move(&s, i, 5000), LEN);
+		arrived(&s, i, N * LEN, LEN);
+		expect_eq(sp_pos(s.r), (N + 1) * LEN);
+		expect_eq(file_stat(s.r).lost_messages, 0);
+		expect_eq(file_stat(s.r).overruns, 0);
+	}
+}
