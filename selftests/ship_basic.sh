@@ -38,12 +38,24 @@ lines t 1001 1500 >"$MQ/$t"
 check "over IPv6, from where it ended" shipped "$t" "[::1]:7201"
 check "the file goes on" cmp "$file" <(lines t 1 1500)
 is "$(ls d)" "${file#d/}" "there is one file"
+lines t 1501 1510 >"$MQ/$t"
+kill -STOP "$receiver"
+background mqctl ship --until-end "$t" 127.0.0.1:7201 2>stopped.err
+ship=$!
+is_open() { [ "$(stat_of "$t" readers)" = 2 ]; }
+wait_for 20 is_open
+kill $ship
+wait $ship
+is $? 1 "stopped before the end it was to reach: a failure"
+like "$(cat stopped.err)" 'interrupted: not all is known to be there' "it says so"
+kill -CONT "$receiver"
+check "and later to the end" shipped "$t" 127.0.0.1:7201
 check_fails "a second receiver of the folder is refused" 1 limit 10 mqctl receive 7202 d
 
 # What a receiver has, a restarted one has, too.
 ends "the receiver" "$receiver"
 receiver 7201 d
-lines t 1501 2000 >"$MQ/$t"
+lines t 1511 2000 >"$MQ/$t"
 check "a restarted receiver goes on" shipped "$t" localhost:7201
 check "with the same file" cmp "$file" <(lines t 1 2000)
 

@@ -518,7 +518,7 @@ static void on_drain(uv_timer_t *timer)
 	if (ioctl(link->sock, SIOCOUTQ, &left))
 		die("%s: SIOCOUTQ: %s", link->ship->where, strerror(errno));
 	if (!left)
-		uv_stop(&link->ship->loop);
+		ship_end(link->ship);
 }
 
 void ship_link_finish(struct ship_link *link)
