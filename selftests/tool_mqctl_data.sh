@@ -8,7 +8,7 @@
 # shellcheck source=selftests/transcript.sh
 . "$(dirname "$0")/transcript.sh"
 
-for t in msgs lines full far moving seen; do
+for t in msgs lines full far moving seen limit; do
 	note_topic "$t"
 done
 tmp
@@ -390,6 +390,12 @@ $ mqctl verify far --json | json_lines 'print(rows)'
 $ mqctl verify far@1
 mqctl: verify far@1: the topic has no partition 1
 => 1
+$ mqctl topic add limit --ring-bytes 16K
+$ head -c 4096 /dev/zero | mqctl produce limit --whole
+$ mqctl topic set limit --max-message-bytes 100
+$ mqctl produce limit short
+$ mqctl verify limit
+limit@0: offsets 0-1, 2 messages, 4101 bytes: ok
 $ mqctl verify msgs --follow
 mqctl: verify: --follow: choose one partition by --partition
 Try 'mqctl verify --help'.
