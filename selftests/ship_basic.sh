@@ -25,6 +25,28 @@ ends() {	# NAME PID: it ends by SIGTERM, in order
 }
 shipped() { limit 60 mqctl ship --until-end "$@"; }
 
+# A plain receiver that pauses, for longer than a dead one is given; at the end it is looked at.
+cat >pause.py <<'END'
+import socket, time
+at = socket.socket()
+at.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+at.bind(("127.0.0.1", 7204))
+at.listen()
+s = at.accept()[0]
+time.sleep(35)
+with open("paused", "wb") as out:
+    while more := s.recv(65536):
+        out.write(more)
+END
+background python3 pause.py
+pausing=$!
+mk_topic w --framing line
+lines w 1 20000 >"$MQ/$w"
+wait_for 30 listens 7204
+background mqctl ship --raw --until-end "$w" 127.0.0.1:7204 2>pause.err
+to_pausing=$!
+
 receiver 7201 d
 mk_topic t --framing line
 lines t 1 1000 >"$MQ/$t"
@@ -157,5 +179,10 @@ raw() {	# NAME COMMAND...
 }
 raw nc nc -l 127.0.0.1 7203
 raw socat socat -u TCP-LISTEN:7203,bind=127.0.0.1,reuseaddr STDOUT
+
+wait $to_pausing
+is "$? $(cat pause.err)" "0 " "a plain receiver that paused for 35 s: shipped"
+wait $pausing
+check "it has every byte" cmp paused <(lines w 1 20000)
 
 finish

@@ -519,7 +519,7 @@ void rx_accept(struct receiver *rx, uv_stream_t *listener)
 	rx->peers = peer;
 	rx->peers_n++;
 	if (!uv_fileno((uv_handle_t *)&peer->tcp, &fd)) {
-		ship_set_up_socket(fd);
+		ship_set_up_socket(fd, false);
 		ship_peer_text(fd, peer->who);
 	}
 	expect(peer, PART_HELLO, SHIP_HELLO_LEN);
