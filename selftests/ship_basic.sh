@@ -25,6 +25,28 @@ ends() {	# NAME PID: it ends by SIGTERM, in order
 }
 shipped() { limit 60 mqctl ship --until-end "$@"; }
 
+# A plain receiver that pauses, for longer than a dead one is given; at the end it is looked at.
+cat >pause.py <<'END'
+import socket, time
+at = socket.socket()
+at.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+at.bind(("127.0.0.1", 7204))
+at.listen()
+s = at.accept()[0]
+time.sleep(35)
+with open("paused", "wb") as out:
+    while more := s.recv(65536):
+        out.write(more)
+END
+background python3 pause.py
+pausing=$!
+mk_topic w --framing line
+lines w 1 20000 >"$MQ/$w"
+wait_for 30 listens 7204
+background mqctl ship --raw --until-end "$w" 127.0.0.1:7204 2>pause.err
+to_pausing=$!
+
 receiver 7201 d
 mk_topic t --framing line
 lines t 1 1000 >"$MQ/$t"
@@ -38,12 +60,24 @@ lines t 1001 1500 >"$MQ/$t"
 check "over IPv6, from where it ended" shipped "$t" "[::1]:7201"
 check "the file goes on" cmp "$file" <(lines t 1 1500)
 is "$(ls d)" "${file#d/}" "there is one file"
+lines t 1501 1510 >"$MQ/$t"
+kill -STOP "$receiver"
+background mqctl ship --until-end "$t" 127.0.0.1:7201 2>stopped.err
+ship=$!
+is_open() { [ "$(stat_of "$t" readers)" = 2 ]; }
+wait_for 20 is_open
+kill $ship
+wait $ship
+is $? 1 "stopped before the end it was to reach: a failure"
+like "$(cat stopped.err)" 'interrupted: not all is known to be there' "it says so"
+kill -CONT "$receiver"
+check "and later to the end" shipped "$t" 127.0.0.1:7201
 check_fails "a second receiver of the folder is refused" 1 limit 10 mqctl receive 7202 d
 
 # What a receiver has, a restarted one has, too.
 ends "the receiver" "$receiver"
 receiver 7201 d
-lines t 1501 2000 >"$MQ/$t"
+lines t 1511 2000 >"$MQ/$t"
 check "a restarted receiver goes on" shipped "$t" localhost:7201
 check "with the same file" cmp "$file" <(lines t 1 2000)
 
@@ -145,5 +179,10 @@ raw() {	# NAME COMMAND...
 }
 raw nc nc -l 127.0.0.1 7203
 raw socat socat -u TCP-LISTEN:7203,bind=127.0.0.1,reuseaddr STDOUT
+
+wait $to_pausing
+is "$? $(cat pause.err)" "0 " "a plain receiver that paused for 35 s: shipped"
+wait $pausing
+check "it has every byte" cmp paused <(lines w 1 20000)
 
 finish

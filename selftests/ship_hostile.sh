@@ -132,6 +132,25 @@ is "$(ls -A d | grep -Ev "^($t|g[0-9]|half|take)-[0-9a-f]{32}-[0-9]+\.log$")" ""
 seq 1001 2000 >"$MQ/$t"
 check "the honest sender was not disturbed" wait_for 20 arrived 2000
 check "nor did it have to connect again" sh -c '! grep -q trying ship.err'
+# As many as it takes, who say hello and no more.
+cat >idle.py <<'END'
+from proto import *
+held = [start(HELLO) for i in range(300)]
+print(sum("ships nothing" in rest(s) for s in held[:40]), flush=True)
+time.sleep(1000)
+END
+background python3 idle.py >idle.out
+idle=$!
+check "idle strangers take all connections" wait_for 60 test -s idle.out
+mk_topic u --framing line
+seq 1 100 >"$MQ/$u"
+check "another sender ships among them" limit 60 mqctl ship --until-end --timeout 20s "$u" 127.0.0.1:7401
+check "it arrived" cmp "d/$u-$(id_of "$u")-0.log" <(seq 1 100)
+is "$(cat idle.out)" 40 "those who waited longest made room, and were told"
+seq 2001 3000 >"$MQ/$t"
+check "who ships already stays" wait_for 20 arrived 3000
+check "without another connection" sh -c '! grep -q trying ship.err'
+kill $idle
 kill $ship
 wait $ship
 is $? 0 "it ends"

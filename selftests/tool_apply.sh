@@ -9,7 +9,7 @@
 # shellcheck source=selftests/transcript.sh
 . "$(dirname "$0")/transcript.sh"
 
-for t in a app big every old orders twin x; do
+for t in a app big deep every old orders twin x; do
 	note_topic "$t"
 done
 tmp
@@ -178,7 +178,7 @@ mqctl: apply: nul.conf:2: not text: a zero byte
 mqctl: apply: nothing was changed
 => 1
 $ (echo '[topic a]'; printf 'mode = %0300d\n' 600) >long.conf; mqctl apply long.conf
-mqctl: apply: long.conf:2: longer than 198 characters
+mqctl: apply: long.conf:2: longer than 198 characters: write KEY = "VALUE"
 mqctl: apply: nothing was changed
 => 1
 $ mqctl apply --nonsense
@@ -310,6 +310,38 @@ is "$(mqctl apply saved.conf | tail -1)" \
 mqctl topic list --json -o "$(mqctl showconf --all --ids every | sed -n 's/ = .*//p' |
 	paste -sd ,)" >after
 check "to the same topics, ids and all" cmp before after
+
+note "values in quotes"
+cat >quoted.conf <<'END'
+[topic x]
+framing = "line" ; a comment
+stamp: "u\x69\x64,cgroup"
+;paused = "yes
+END
+like "$(mqctl apply --dry-run quoted.conf)" '^.stamp = uid,cgroup$' "they are taken"
+for value in '"' '"adm' '"adm" x' '"\x00"' '"\x0g"' '"\q"' '"adm\"'; do
+	printf '[topic x]\ngid = %s\n' "$value" >quoted.conf
+	like "$(mqctl apply quoted.conf 2>&1)" 'quoted.conf:2: not a value in double quotes: must' \
+		"refused: $value"
+done
+# As long as a path can be, and with all that means something in such a file.
+odd=$(printf ' ;#"\\x20=[\t\033\351\303\251\r')
+long=$(printf '%0255d' 0)
+for path in "/$odd " "/$long/$long/$long/${long%0}"; do
+	if ! mkdir -p "/sys/fs/cgroup$path"; then
+		skip "no cgroup2" "a cgroup's path of ${#path} bytes"
+		continue
+	fi
+	check "a topic with a path of ${#path} bytes" mqctl topic add deep --memory-cgroup "$path"
+	mqctl showconf deep >deep.conf
+	is "$(mqctl apply deep.conf 2>&1 | tail -n 1)" "nothing to do: 1 topic is as configured" \
+		"showconf, then apply: nothing to do"
+	mqctl topic del deep
+	mqctl apply deep.conf >/dev/null
+	is "$(mqctl showconf deep)" "$(cat deep.conf)" "and made anew it is the same"
+	mqctl topic del deep
+	(cd /sys/fs/cgroup && rmdir -p ".$path" 2>/dev/null)
+done
 
 note "without operands: /etc/mq"
 mkdir /etc/mq

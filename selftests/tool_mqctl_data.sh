@@ -8,7 +8,7 @@
 # shellcheck source=selftests/transcript.sh
 . "$(dirname "$0")/transcript.sh"
 
-for t in msgs lines full far moving seen; do
+for t in msgs lines full far moving seen limit; do
 	note_topic "$t"
 done
 tmp
@@ -276,6 +276,16 @@ check "a consumer of later offsets waits" kill -0 $until_pid
 seq 11 20 | mqctl produce moving
 wait $until_pid
 is "$? $(tr '\n' ' ' <"$lib_tmp/until")" "0 9 10 11 12 13 " "and ends before its offset"
+for args in "--until 100" "--until 2100-01-01T00:00:00Z" "--follow --count 100"; do
+	# shellcheck disable=SC2086 # words
+	background mqctl consume moving $args >"$lib_tmp/until" 2>"$lib_tmp/stopped"
+	until_pid=$!
+	wait_for 60 grep -qx 20 "$lib_tmp/until"
+	kill -TERM $until_pid
+	wait $until_pid
+	is "$? $(cat "$lib_tmp/stopped")" \
+		"1 mqctl: consume moving: interrupted: not all was read" "$args: stopped before"
+done
 seq 1000000 1030000 | mqctl produce moving
 is "$(mqctl consume moving 2>&1 | head -n 3)" "$(seq 3)" "a pipe closed early is no error"
 background sh -c 'mqctl consume moving --from newest --follow 2>&1; echo "=> $?"' \
@@ -380,6 +390,12 @@ $ mqctl verify far --json | json_lines 'print(rows)'
 $ mqctl verify far@1
 mqctl: verify far@1: the topic has no partition 1
 => 1
+$ mqctl topic add limit --ring-bytes 16K
+$ head -c 4096 /dev/zero | mqctl produce limit --whole
+$ mqctl topic set limit --max-message-bytes 100
+$ mqctl produce limit short
+$ mqctl verify limit
+limit@0: offsets 0-1, 2 messages, 4101 bytes: ok
 $ mqctl verify msgs --follow
 mqctl: verify: --follow: choose one partition by --partition
 Try 'mqctl verify --help'.

@@ -8,7 +8,7 @@
 # shellcheck source=selftests/transcript.sh
 . "$(dirname "$0")/transcript.sh"
 
-for t in orders free keep; do
+for t in orders free keep tight parts; do
 	note_topic "$t"
 done
 tmp
@@ -100,6 +100,73 @@ wait "$writer"
 is $? 0 "and is done"
 like "$(mqctl why orders)" '^orders: writes go on$' "nothing waits any more"
 kill "$late"
+
+note "room for a message, but not for each"
+mqctl topic add tight --ring-bytes 4K --ring-messages 64 --hold readers --overflow reject
+# shellcheck disable=SC2217 # it does not read: that is the point
+sleep 600 <"$MQ/tight" &
+stuck=$!
+lib_pids="$lib_pids $stuck"
+wait_for 30 sh -c "mqctl readers tight | grep -q sleep"
+head -c 4000 /dev/zero | dd of="$MQ/tight" bs=1000 2>/dev/null
+transcript <<'END'
+$ head -c 1000 /dev/zero | mqctl produce tight --whole
+mqctl: produce tight: no room: the ring is full of held messages (overflow=reject)
+=> 1
+$ mqctl why tight | masked
+partition 0: 4 messages, 4000 bytes, are held from offset 0 on; room for 60 messages, 96 bytes
+  held by a reader: pid PID "sleep", at offset 0, 4 messages behind
+tight: writes larger than 96 bytes are refused: partition 0 is nearly full of held messages
+to do: let the reader read on, or end it: kill PID
+to do: let readers hold nothing (slow ones lose): mqctl topic set tight --hold none
+to do: let go of the oldest instead: mqctl topic set tight --overflow drop-oldest
+$ mqctl why tight -j | json 'print(d["state"])'
+nearly-full
+$ head -c 96 /dev/zero | mqctl produce tight --whole
+$ mqctl why tight | grep ^tight
+tight: writes are refused: partition 0 is full of held messages
+$ mqctl topic set tight --overflow block
+$ mqctl why tight | grep ^tight
+tight: writes wait: partition 0 is full of held messages
+END
+
+note "several partitions: a reader of all of them is blamed only for what it surely holds"
+mqctl topic add parts --partitions 2 --ring-bytes 4K --ring-messages 64 --hold readers \
+	--overflow block
+head -c 4096 /dev/zero | dd of="$MQ/parts@0" bs=1024 2>/dev/null
+# shellcheck disable=SC2217
+sleep 600 <"$MQ/parts+from=newest" &
+late=$!
+wait_for 30 sh -c "mqctl readers parts | grep -q sleep"
+transcript <<'END'
+$ mqctl produce parts@1 hello
+$ mqctl why parts | masked
+partition 0: nothing is held
+partition 1: 1 messages, 5 bytes, are held from offset 0 on; room for 63 messages, 4091 bytes
+  held by a reader of all partitions: pid PID "sleep", 1 messages behind
+parts: writes go on
+END
+# shellcheck disable=SC2217
+sleep 700 <"$MQ/parts@0" &
+stuck=$!
+lib_pids="$lib_pids $late $stuck"
+wait_for 30 sh -c "mqctl readers parts | grep -c sleep | grep -q 2"
+transcript <<'END'
+$ mqctl why parts | masked
+partition 0: 4 messages, 4096 bytes, are held from offset 0 on; room for 60 messages, 0 bytes
+  perhaps held by a reader of all partitions: pid PID "sleep", 1 messages behind
+  held by a reader: pid PID "sleep", at offset 0, 4 messages behind
+partition 1: 1 messages, 5 bytes, are held from offset 0 on; room for 63 messages, 4091 bytes
+  held by a reader of all partitions: pid PID "sleep", 1 messages behind
+parts: writes wait: partition 0 is full of held messages
+to do: let the reader read on, or end it: kill PID
+to do: let readers hold nothing (slow ones lose): mqctl topic set parts --hold none
+to do: let go of the oldest instead: mqctl topic set parts --overflow drop-oldest
+$ mqctl why parts -j | json 'print([[r["certain"] for r in p["held-by"]] for p in d["partitions"]])'
+[[False, True], [True]]
+END
+is "$(mqctl why parts | sed -n 's/^to do: .* or end it: kill //p')" "$stuck" \
+	"the reader to end is the one that surely holds the full partition"
 
 note "a durable writer, and no store"
 mqctl topic add keep --ring-bytes 4K --ring-messages 64 --persistent

@@ -99,7 +99,7 @@ static void start(struct check *c)
 {
 	*c = (struct check) {
 		.lost_messages = lost_messages,
-		.start = { .offset = FIRST, .max_message_bytes = 100 },
+		.start = { .offset = FIRST, .ring_bytes = 4096 },
 	};
 	lost = 0;
 }
@@ -263,7 +263,7 @@ static void entry_fields(void **state)
 
 	start(&c);
 	make_log(&log);
-	c.start.max_message_bytes = strlen(log.payloads[5]) - 1;
+	c.start.ring_bytes = 4 * (strlen(log.payloads[5]) - 1);
 	check(&c, &log);
 	expect(&c, 0, bad_length, FIRST + 5, FIRST + 5);
 	end(&c, &log);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Configuration files: read, checked, completed by the defaults. */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -22,6 +23,7 @@ struct conf_file {
 	FILE *stream;
 	char *text;
 	size_t size;
+	char *quoted;			/* the line's value, if it stood in quotes */
 	unsigned int line;
 	bool started;			/* a section was seen; topic is NULL if it was bad */
 	struct conf_topic *topic;
@@ -150,6 +152,63 @@ static void section(struct conf_file *file, char *text)
 	file->topic = add_topic(file, name);
 }
 
+/* The character that an escape of print_quoted() stands for; -1 if it is none. */
+static int unescape(char **at)
+{
+	static const char codes[] = "\"\"\\\\n\nt\tr\r";
+	char c = **at, hex[3] = "";
+
+	*at += !!c;
+	for (const char *code = codes; *code; code += 2) {
+		if (c == *code)
+			return code[1];
+	}
+	for (int i = 0; c == 'x' && i < 2 && isxdigit((unsigned char)**at); i++)
+		hex[i] = *(*at)++;
+	return hex[1] ? (int)strtoul(hex, NULL, 16) : -1;
+}
+
+/*
+ * KEY = "VALUE", which may be of any length and have in it what begins a comment: the
+ * value goes to file->quoted, "KEY =" to inih.
+ */
+static void take_quoted(struct conf_file *file, char *text)
+{
+	char *end = text + strcspn(text, "=:"), *at, *to;
+	int c = 1;
+
+	at = end + !!*end;
+	at += strspn(at, " \t");
+	if (*at != '"' || strchr("[#;", *text))
+		return;
+	to = at++;
+	file->quoted = to;
+	/* A zero byte would end it. */
+	while (*at && *at != '"' && c > 0) {
+		c = (unsigned char)*at++;
+		if (c == '\\')
+			c = unescape(&at);
+		*to++ = c;
+	}
+	if (c <= 0 || *at != '"' || !strchr("#;", at[1 + strspn(at + 1, " \t\r\n")])) {
+		complain(file->conf, file->name, file->line, "not a value in double quotes: must"
+			 " be \"VALUE\", with \\\" \\\\ \\n \\t \\r or \\xNN for what cannot stand in it");
+		*text = '\0';
+		return;
+	}
+	*to = '\0';
+	end[1] = '\0';
+}
+
+void conf_print_value(FILE *out, const char *text)
+{
+	/* Blanks at an end would be lost, and behind one a ; begins a comment. */
+	if (strlen(text) > 128 || strpbrk(text, " \t\n\v\f\r;\"\\"))
+		print_quoted(out, text, strlen(text));
+	else
+		fputs(text, out);
+}
+
 /*
  * A line for inih, which cuts long lines and long names of sections without a
  * word, tells nobody of a section without keys, and takes an indented line for
@@ -164,6 +223,7 @@ static char *read_line(char *buf, int size, void *ctx)
 	if (len < 0)
 		return NULL;
 	file->line++;
+	file->quoted = NULL;
 	*buf = '\0';
 	if (strlen(text) != (size_t)len) {
 		complain(file->conf, file->name, file->line, "not text: a zero byte");
@@ -172,13 +232,14 @@ static char *read_line(char *buf, int size, void *ctx)
 	if (file->line == 1 && !strncmp(text, "\xef\xbb\xbf", 3))
 		text += 3;
 	text += strspn(text, " \t");
+	take_quoted(file, text);
 	if (*text == '[')
 		section(file, text);
 	else if (strlen(text) < (size_t)size)
 		strcpy(buf, text);
 	else if (*text != '#' && *text != ';')
-		complain(file->conf, file->name, file->line, "longer than %d characters",
-			 size - 2);
+		complain(file->conf, file->name, file->line, "longer than %d characters:"
+			 " write KEY = \"VALUE\"", size - 2);
 	return buf;
 }
 
@@ -203,6 +264,8 @@ static int key_value(void *ctx, const char *unused, const char *key, const char 
 	const char *why;
 
 	(void)unused;
+	if (file->quoted)
+		value = file->quoted;
 	if (!file->started) {
 		complain(file->conf, file->name, file->line,
 			 "%s belongs to no section: a line [topic NAME] must come first", key);

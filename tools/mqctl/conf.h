@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "attrs.h"
 
@@ -35,6 +36,8 @@ void conf_complete(struct conf *conf);
 struct conf_topic *conf_find(const struct conf *conf, const char *name);
 void conf_free(struct conf *conf);
 
+/* A key's value as conf_read() takes it: in quotes where it must be. */
+void conf_print_value(FILE *out, const char *text);
 /* What a section can say of a topic. */
 bool conf_is_key(const struct attr *attr);
 /*

@@ -290,8 +290,10 @@ static void read_all(struct consume *c)
 			take_batch(c, buf.data, n);
 			continue;
 		}
-		if (!n)
+		if (!n) {
+			c->done = true;
 			break;
+		}
 		switch (errno) {
 		case EAGAIN:
 			wait_for_more(c);
@@ -439,6 +441,10 @@ static int consume_run(const struct command *cmd, int argc, char **argv)
 	open_file(&c);
 	read_all(&c);
 	close(c.fd);
+	if (stopped && !c.done && (c.limited || !c.follow)) {
+		say("interrupted: not all was read");
+		c.failed = true;
+	}
 	return c.failed ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -467,6 +473,6 @@ const struct command cmd_consume = {
 	.text = "WHEN is a duration ago (a number with ms, s, m or h) or a UTC time\n"
 		"(YYYYMMDDThhmmssZ or YYYY-MM-DDThh:mm:ss[.fraction]Z). What was overwritten before\n"
 		"it was read is reported, with its number, and reading goes on. SIGINT and SIGTERM\n"
-		"end it in order.\n",
+		"end it in order: a failure, unless it was to go on for ever.\n",
 	.run = consume_run,
 };

@@ -152,6 +152,8 @@ const struct command cmd_receive = {
 		"partitions DIR/TOPIC@N-ID-POSITION.log: the payloads one behind the other, from\n"
 		"POSITION on. A topic made anew (another ID) or a loss begins another file. A\n"
 		"sender is told what is on disk, and goes on there, whatever was killed meanwhile.\n"
+		"A file that the disk fails for is not counted: it is renamed NAME.suspect, and the\n"
+		"sender begins again where it began.\n"
 		"\n"
 		"Without ADDRESS it listens on all; whoever reaches the port can fill the disk, and\n"
 		"nothing is encrypted: across an untrusted network use ssh, stunnel or WireGuard.\n"

@@ -62,6 +62,60 @@ static bool is_ours(const struct ship_open *who, const char *name, uint64_t *sta
 	return false;
 }
 
+/*
+ * Files whose last bytes may not be on disk, though the page cache has them, and which
+ * could not be moved: not taken for good as long as this program runs.
+ */
+static struct distrusted {
+	struct distrusted *next;
+	char name[256];
+} *distrusted;
+
+static bool is_distrusted(const char *name)
+{
+	const struct distrusted *d = distrusted;
+
+	while (d && strcmp(d->name, name))
+		d = d->next;
+	return d;
+}
+
+static void distrust(const char *name)
+{
+	struct distrusted *d = malloc(sizeof(*d));
+
+	if (!d)
+		die("out of memory");
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	d->next = distrusted;
+	distrusted = d;
+}
+
+/* Closes it and gives it a name that find_newest() passes over. */
+static bool move_away(struct rx_file *file)
+{
+	char aside[sizeof(file->name) + 16];
+	int len = snprintf(aside, sizeof(aside), "%s.suspect", file->name);
+
+	close(file->fd);
+	file->fd = -1;
+	/* Nobody else makes files here: the folder is locked. */
+	for (int i = 2; !faccessat(file->dir, aside, F_OK, AT_SYMLINK_NOFOLLOW); i++)
+		snprintf(aside + len, sizeof(aside) - len, ".%d", i);
+	if (renameat(file->dir, file->name, file->dir, aside)) {
+		distrust(file->name);
+		say("%s: renaming it %s: %s: move it away by hand, before 'mqctl receive' is"
+		    " started again: till then nothing more of this topic is taken", file->name,
+		    aside, strerror(errno));
+		return false;
+	}
+	say("%s: it is %s now, for you to look at", file->name, aside);
+	if (fsync(file->dir))
+		say("%s: flushing the folder: %s: after a crash of this machine the file may have its"
+		    " former name again: move it away then", aside, strerror(errno));
+	return true;
+}
+
 static int find_newest(struct rx_file *file)
 {
 	int fd = openat(file->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -90,32 +144,6 @@ static int find_newest(struct rx_file *file)
 	err = -errno;
 	closedir(dir);
 	return err;
-}
-
-int rx_file_open(struct rx_file *file, int dir, const struct ship_open *who)
-{
-	struct stat st;
-	int err;
-
-	*file = (struct rx_file) { .dir = dir, .who = *who, .fd = -1 };
-	err = find_newest(file);
-	if (err || !file->have)
-		return err;
-	file->fd = openat(dir, file->name, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
-	if (file->fd < 0)
-		return -errno;
-	/* Size and contents as they are now, whoever wrote them: then they are promised. */
-	if (fsync(file->fd) || fsync(dir) || fstat(file->fd, &st))
-		err = -errno;
-	else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > INT64_MAX - file->start)
-		err = -EINVAL;
-	if (err) {
-		rx_file_close(file);
-		return err;
-	}
-	file->end = file->start + st.st_size;
-	file->synced = file->end;
-	return 0;
 }
 
 bool rx_file_same(const struct rx_file *file, const struct ship_open *who)
@@ -148,6 +176,8 @@ static int create(struct rx_file *file, uint64_t position)
 		err = -errno;
 		close(file->fd);
 		file->fd = -1;
+		/* Who tries again does so with a new one. */
+		unlinkat(file->dir, file->name, 0);
 		return err;
 	}
 	file->have = true;
@@ -159,23 +189,74 @@ static int create(struct rx_file *file, uint64_t position)
 }
 
 /*
+ * A flush's error is told once: the next fsync of the same file would succeed, and nobody
+ * knows what it left out. So the file goes away, and an empty one in its place makes the
+ * sender begin where this one began, or say what is lost.
+ */
+static void set_aside(struct rx_file *file, uint64_t size, int err)
+{
+	say("%s: flushing it: %s: its %" PRIu64 " bytes may not be on disk, and the sender is asked"
+	    " for them again: check the disk", file->name, strerror(-err), size);
+	err = move_away(file) ? create(file, file->start) : 0;
+	if (err)
+		say("%s: %s", file->name, strerror(-err));
+}
+
+int rx_file_open(struct rx_file *file, int dir, const struct ship_open *who)
+{
+	struct stat st;
+	int err;
+
+	*file = (struct rx_file) { .dir = dir, .who = *who, .fd = -1 };
+	err = find_newest(file);
+	if (err || !file->have)
+		return err;
+	if (is_distrusted(file->name))
+		return -EIO;
+	file->fd = openat(dir, file->name, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+	if (file->fd < 0)
+		return -errno;
+	/* Size and contents as they are now, whoever wrote them: then they are promised. */
+	if (fstat(file->fd, &st))
+		err = -errno;
+	else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > INT64_MAX - file->start)
+		err = -EINVAL;
+	if (!err && (fsync(file->fd) || fsync(dir))) {
+		err = -errno;
+		set_aside(file, st.st_size, err);
+	}
+	if (err) {
+		rx_file_close(file);
+		return err;
+	}
+	file->end = file->start + st.st_size;
+	file->synced = file->end;
+	return 0;
+}
+
+/*
  * After a failed fdatasync the page cache lies: nothing that was not durable
  * before may stay, and what follows goes to a new file.
  */
 static void sync_failed(struct rx_file *file)
 {
 	uint64_t good = file->synced;
+	int err;
 
-	if (ftruncate(file->fd, good - file->start))
+	if (ftruncate(file->fd, good - file->start)) {
 		say("%s: truncating it to %" PRIu64 " bytes, which are safe: %s: repair it by hand",
 		    file->name, good - file->start, strerror(errno));
-	/* Nothing is in it, and its name is wanted. */
-	if (good == file->start)
-		unlinkat(file->dir, file->name, 0);
-	close(file->fd);
-	file->fd = -1;
-	if (create(file, good))
-		say("%s: %s", file->name, strerror(errno));
+		move_away(file);
+	} else {
+		/* Nothing is in it, and its name is wanted. */
+		if (good == file->start)
+			unlinkat(file->dir, file->name, 0);
+		close(file->fd);
+		file->fd = -1;
+	}
+	err = create(file, good);
+	if (err)
+		say("%s: %s", file->name, strerror(-err));
 }
 
 /* The flush in flight, if any, comes to its end here. */

@@ -30,7 +30,10 @@ struct rx_file {
  * file meets is no other peer's trouble.
  */
 
-/* Finds the newest file and brings it to disk: @have and @end are the truth. */
+/*
+ * Finds the newest file and brings it to disk: @have and @end are the truth. One that this
+ * fails for is moved away, and the next call will not count it.
+ */
 int rx_file_open(struct rx_file *file, int dir, const struct ship_open *who);
 /* What @who asks for and what @file is are the same partition of the same topic. */
 bool rx_file_same(const struct rx_file *file, const struct ship_open *who);

@@ -24,6 +24,8 @@ struct rx_peer {
 	struct rx_peer *next, **prev;
 	char who[SHIP_ADDRESS_MAX];
 	struct rx_stream *streams[SHIP_STREAMS];
+	unsigned int streams_n;
+	uint64_t idle_since;		/* ms; without a stream */
 	enum part part;
 	uint8_t buf[SHIP_ERROR_MAX];	/* of a part that is not data */
 	size_t have;
@@ -46,11 +48,15 @@ static void on_closed(uv_handle_t *handle)
 
 static void stream_free(struct rx_stream *stream)
 {
-	stream->peer->streams[stream->number] = NULL;
+	struct rx_peer *peer = stream->peer;
+
+	peer->streams[stream->number] = NULL;
+	if (!--peer->streams_n)
+		peer->idle_since = uv_now(&peer->rx->loop);
 	*stream->prev = stream->next;
 	if (stream->next)
 		stream->next->prev = stream->prev;
-	stream->peer->rx->streams_n--;
+	peer->rx->streams_n--;
 	rx_file_close(&stream->file);
 	free(stream);
 }
@@ -190,6 +196,7 @@ static void take_open(struct rx_peer *peer)
 	rx->streams = stream;
 	rx->streams_n++;
 	peer->streams[number] = stream;
+	peer->streams_n++;
 	answer_frame(peer, SHIP_STATE, stream->file.have ? SHIP_HAVE : 0, number,
 		     stream->file.end);
 }
@@ -469,6 +476,23 @@ int rx_sync_all(struct receiver *rx)
 	return ret;
 }
 
+/*
+ * Whoever opens no stream, for the longest time, goes when another comes: so strangers who
+ * only say hello keep nobody out. A sender that has nothing to ship comes again.
+ */
+static void make_room(struct receiver *rx)
+{
+	struct rx_peer *idle = NULL;
+
+	/* The list begins with the newest. */
+	for (struct rx_peer *peer = rx->peers; peer; peer = peer->next) {
+		if (!peer->streams_n && (!idle || peer->idle_since <= idle->idle_since))
+			idle = peer;
+	}
+	if (idle)
+		refuse(idle, "%u connections are open, and this one ships nothing", RX_PEERS);
+}
+
 void rx_accept(struct receiver *rx, uv_stream_t *listener)
 {
 	struct rx_peer *peer = calloc(1, sizeof(*peer));
@@ -480,6 +504,8 @@ void rx_accept(struct receiver *rx, uv_stream_t *listener)
 	peer->tcp.data = peer;
 	uv_tcp_init(&rx->loop, &peer->tcp);
 	err = uv_accept(listener, (uv_stream_t *)&peer->tcp);
+	if (!err && rx->peers_n == RX_PEERS)
+		make_room(rx);
 	if (err || rx->peers_n == RX_PEERS) {
 		if (!err)
 			say("a connection refused: %u are open", RX_PEERS);
@@ -493,10 +519,11 @@ void rx_accept(struct receiver *rx, uv_stream_t *listener)
 	rx->peers = peer;
 	rx->peers_n++;
 	if (!uv_fileno((uv_handle_t *)&peer->tcp, &fd)) {
-		ship_set_up_socket(fd);
+		ship_set_up_socket(fd, false);
 		ship_peer_text(fd, peer->who);
 	}
 	expect(peer, PART_HELLO, SHIP_HELLO_LEN);
+	peer->idle_since = uv_now(&rx->loop);
 	peer->deadline = uv_now(&rx->loop) + SHIP_CONTROL_SECONDS * 1000;
 	err = uv_read_start((uv_stream_t *)&peer->tcp, on_alloc, on_read);
 	if (err)

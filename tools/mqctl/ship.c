@@ -26,6 +26,12 @@ static void ship_option(void *ctx, const struct opt *opt, const char *value, boo
 	}
 }
 
+void ship_end(struct ship *ship)
+{
+	ship->ended = true;
+	uv_stop(&ship->loop);
+}
+
 void ship_check_done(struct ship *ship)
 {
 	bool alive = false;
@@ -39,7 +45,7 @@ void ship_check_done(struct ship *ship)
 	if (ship->raw && !ship->failed)
 		ship_link_finish(ship->link);
 	else
-		uv_stop(&ship->loop);
+		ship_end(ship);
 }
 
 /* Whether there is nothing that a receiver ought to have and has not. */
@@ -127,6 +133,10 @@ static int ship_run(const struct command *cmd, int argc, char **argv)
 	ship.progress = uv_now(&ship.loop);
 	ship_link_start(&ship);
 	uv_run(&ship.loop, UV_RUN_DEFAULT);
+	if (ship.until_end && !ship.ended) {
+		say("%s: interrupted: not all is known to be there", ship.where);
+		return EXIT_FAILED;
+	}
 	return ship.failed ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -155,6 +165,7 @@ const struct command cmd_ship = {
 		"acknowledged, as long as mqctl runs.\n"
 		"\n"
 		"DURATION is a number with ms, s, m or h. Nothing is encrypted: across an untrusted\n"
-		"network use ssh, stunnel or WireGuard. SIGTERM and SIGINT end it in order.\n",
+		"network use ssh, stunnel or WireGuard. SIGTERM and SIGINT end it in order; with --until-end\n"
+		"that is a failure, unless all is there.\n",
 	.run = ship_run,
 };

@@ -67,6 +67,7 @@ struct ship {
 	bool raw;
 	bool until_end;
 	bool failed;
+	bool ended;		/* nothing is left to do; else a signal ended it */
 	uint64_t timeout;	/* ms; 0: none */
 	uint64_t progress;	/* when there was some, or nothing to do */
 	struct ship_topic *topics;
@@ -109,7 +110,9 @@ void ship_link_finish(struct ship_link *link);
 
 /* ship.c */
 
-/* Ends the program if nothing is left to do. */
+/* Ends the program: nothing is left to do. */
+void ship_end(struct ship *ship);
+/* The same if that is so. */
 void ship_check_done(struct ship *ship);
 
 #endif

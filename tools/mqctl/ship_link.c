@@ -434,7 +434,8 @@ static void connect_next(struct ship_link *link)
 		link_failed(link, "%s", strerror(errno));
 		return;
 	}
-	ship_set_up_socket(link->sock);
+	/* With --raw what is under way when a connection ends is lost. */
+	ship_set_up_socket(link->sock, link->ship->raw);
 	link->poll = malloc(sizeof(*link->poll));
 	if (!link->poll || uv_poll_init(&link->ship->loop, link->poll, link->sock))
 		die("out of memory");
@@ -518,7 +519,7 @@ static void on_drain(uv_timer_t *timer)
 	if (ioctl(link->sock, SIOCOUTQ, &left))
 		die("%s: SIOCOUTQ: %s", link->ship->where, strerror(errno));
 	if (!left)
-		uv_stop(&link->ship->loop);
+		ship_end(link->ship);
 }
 
 void ship_link_finish(struct ship_link *link)

@@ -46,14 +46,16 @@ static void set(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-void ship_set_up_socket(int fd)
+void ship_set_up_socket(int fd, bool may_pause)
 {
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, DEAD_SECONDS / 3);
 	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, DEAD_SECONDS / 6);
 	set(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
-	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, DEAD_SECONDS * 1000);
+	/* It counts the time, too, in which a peer answers that it has no room. */
+	if (!may_pause)
+		set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, DEAD_SECONDS * 1000);
 }
 
 void ship_peer_text(int fd, char *text)

@@ -58,7 +58,9 @@ static void print_topic(const struct showconf_args *args, struct nlattr **tb)
 		text = attr_text(attr, tb[attr->type], false);
 		if (!text)
 			die("out of memory");
-		printf("%s = %s\n", attr->name, text);
+		printf("%s = ", attr->name);
+		conf_print_value(stdout, text);
+		putchar('\n');
 		free(text);
 	}
 }

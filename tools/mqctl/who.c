@@ -90,10 +90,12 @@ struct why {
 	struct answers state, parts, readers, waiters;
 	struct nlattr *tb[ATTR_TYPE_MAX];	/* the topic's */
 	uint32_t overflow;
-	bool full;				/* a partition is */
+	uint64_t room;				/* the least that a partition has, bytes */
+	uint32_t tightest;			/* which */
+	bool full;				/* a message may find no room there */
 	bool store, reader;			/* what makes it so */
-	uint32_t kill;				/* a reader that does */
-	uint32_t full_partition;
+	uint32_t kill;				/* a reader that surely does */
+	unsigned int held;			/* partitions of which something is held */
 	uint64_t durable;			/* writers that wait for that */
 };
 
@@ -138,28 +140,104 @@ static void add_process(struct json_object *object, const struct nlattr *pid,
 			       strlen(nla_get_string(command)));
 }
 
-/* The readers that hold a partition's oldest held message. */
-static void tell_readers(struct why *w, uint32_t partition, struct json_object *held_by)
+static bool is_held(struct nlattr **tb)
+{
+	return u64_of(tb[MQ_A_PARTITION_HEAD_OFFSET]) != u64_of(tb[MQ_A_PARTITION_HELD_OFFSET]);
+}
+
+/* Bytes that a partition can still take; 0 if it cannot take another message. */
+static uint64_t room_of(const struct why *w, struct nlattr **tb)
+{
+	uint64_t held = u64_of(tb[MQ_A_PARTITION_HEAD_OFFSET]) -
+			u64_of(tb[MQ_A_PARTITION_HELD_OFFSET]);
+
+	if (held >= u64_of(w->tb[MQ_A_TOPIC_RING_MESSAGES]))
+		return 0;
+	return u64_of(w->tb[MQ_A_TOPIC_RING_BYTES]) -
+	       (u64_of(tb[MQ_A_PARTITION_HEAD_POSITION]) -
+		u64_of(tb[MQ_A_PARTITION_HELD_POSITION]));
+}
+
+/* Where the next message is the most likely to find no room. */
+static void find_tightest(struct why *w)
+{
+	uint64_t *rooms = calloc(w->parts.count, sizeof(*rooms));
+	struct nlattr *tb[ATTR_TYPE_MAX];
+	uint32_t n;
+
+	if (!rooms && w->parts.count)
+		die("out of memory");
+	w->room = UINT64_MAX;
+	for (size_t i = 0; i < w->parts.count; i++) {
+		answer_parse(&partition_attrs, w->parts.msgs[i], tb, NULL);
+		n = u32_of(tb[MQ_A_PARTITION_INDEX]);
+		w->held += is_held(tb);
+		if (n < w->parts.count)
+			rooms[n] = room_of(w, tb);
+		if (room_of(w, tb) < w->room) {
+			w->room = room_of(w, tb);
+			w->tightest = n;
+		}
+	}
+	for (size_t i = 0; i < w->waiters.count && w->room; i++) {
+		answer_parse(&waiter_attrs, w->waiters.msgs[i], tb, NULL);
+		n = u32_of(tb[MQ_A_WAITER_PARTITION]);
+		if (u32_of(tb[MQ_A_WAITER_REASON]) != MQ_WAIT_REASON_FULL)
+			continue;
+		/* It would fit: then it is attributes that there is no room for. */
+		if (n >= w->parts.count || u64_of(tb[MQ_A_WAITER_BYTES]) <= rooms[n]) {
+			w->room = 0;
+			w->tightest = n;
+		}
+	}
+	free(rooms);
+	w->full = w->room < u32_of(w->tb[MQ_A_TOPIC_MAX_MESSAGE_BYTES]);
+}
+
+/*
+ * Whether a reader limits a partition: 1 yes, 0 no, -1 it is not known. Of one that reads
+ * several the kernel says only that it limits one of them.
+ */
+static int limits(const struct why *w, struct nlattr **tb, uint32_t partition)
+{
+	if (!(u32_of(tb[MQ_A_READER_FLAGS]) & MQ_READER_FLAG_LIMITS))
+		return 0;
+	if (tb[MQ_A_READER_PARTITION])
+		return nla_get_u32(tb[MQ_A_READER_PARTITION]) == partition;
+	return w->held == 1 ? 1 : -1;
+}
+
+/* The readers that hold a partition's oldest held message. @other: so does another thing. */
+static void tell_readers(struct why *w, uint32_t partition, bool other,
+			 struct json_object *held_by)
 {
 	struct nlattr *tb[ATTR_TYPE_MAX];
 	struct json_object *reader;
-	size_t shown = 0, more = 0;
+	size_t shown = 0, more = 0, maybe = 0;
+	bool sure;
 
 	for (size_t i = 0; i < w->readers.count; i++) {
 		answer_parse(&reader_attrs, w->readers.msgs[i], tb, NULL);
-		if (!(u32_of(tb[MQ_A_READER_FLAGS]) & MQ_READER_FLAG_LIMITS))
+		other |= limits(w, tb, partition) > 0;
+		maybe += limits(w, tb, partition) < 0;
+	}
+	for (size_t i = 0; i < w->readers.count; i++) {
+		answer_parse(&reader_attrs, w->readers.msgs[i], tb, NULL);
+		if (!limits(w, tb, partition))
 			continue;
-		if (tb[MQ_A_READER_PARTITION] &&
-		    nla_get_u32(tb[MQ_A_READER_PARTITION]) != partition)
-			continue;
-		w->reader = true;
-		if (!w->kill)
-			w->kill = u32_of(tb[MQ_A_READER_PID]);
+		/* Something must hold it. */
+		sure = limits(w, tb, partition) > 0 || (maybe == 1 && !other);
+		if (partition == w->tightest) {
+			w->reader = true;
+			if (sure && !w->kill)
+				w->kill = u32_of(tb[MQ_A_READER_PID]);
+		}
 		reader = json_object_new_object();
 		add_text(reader, "kind", "reader");
 		add_process(reader, tb[MQ_A_READER_PID], tb[MQ_A_READER_COMMAND]);
 		add_u64(reader, "offset", u64_of(tb[MQ_A_READER_OFFSET]));
 		add_u64(reader, "lag-messages", u64_of(tb[MQ_A_READER_LAG_MESSAGES]));
+		json_object_object_add(reader, "certain", json_object_new_boolean(sure));
 		json_object_array_add(held_by, reader);
 		if (shown++ >= SHOWN) {
 			more++;
@@ -167,10 +245,12 @@ static void tell_readers(struct why *w, uint32_t partition, struct json_object *
 		}
 		if (w->json)
 			continue;
-		printf("  held by a reader: ");
+		printf("  %sheld by a reader%s: ", sure ? "" : "perhaps ",
+		       tb[MQ_A_READER_PARTITION] ? "" : " of all partitions");
 		print_process(tb[MQ_A_READER_PID], tb[MQ_A_READER_COMMAND]);
-		printf(", at offset %" PRIu64 ", %" PRIu64 " messages behind\n",
-		       u64_of(tb[MQ_A_READER_OFFSET]), u64_of(tb[MQ_A_READER_LAG_MESSAGES]));
+		if (tb[MQ_A_READER_PARTITION])
+			printf(", at offset %" PRIu64, u64_of(tb[MQ_A_READER_OFFSET]));
+		printf(", %" PRIu64 " messages behind\n", u64_of(tb[MQ_A_READER_LAG_MESSAGES]));
 	}
 	if (more && !w->json)
 		printf("  and by %zu readers more\n", more);
@@ -186,12 +266,8 @@ static void tell_partition(struct why *w, struct nlattr **tb)
 	uint64_t slots = u64_of(w->tb[MQ_A_TOPIC_RING_MESSAGES]);
 	uint32_t n = u32_of(tb[MQ_A_PARTITION_INDEX]);
 	struct json_object *part = json_object_new_object(), *held_by = json_object_new_array();
-	struct json_object *store;
+	struct json_object *store = NULL;
 
-	if (bytes == ring || head - held == slots) {
-		w->full_partition = w->full ? w->full_partition : n;
-		w->full = true;
-	}
 	add_u64(part, "partition", n);
 	add_u64(part, "tail-offset", u64_of(tb[MQ_A_PARTITION_TAIL_OFFSET]));
 	add_u64(part, "held-offset", held);
@@ -219,7 +295,7 @@ static void tell_partition(struct why *w, struct nlattr **tb)
 			       "\n", u64_of(tb[MQ_A_PARTITION_DURABLE_OFFSET]));
 	}
 	if (held != head)
-		tell_readers(w, n, held_by);
+		tell_readers(w, n, store, held_by);
 	json_object_object_add(part, "held-by", held_by);
 	json_object_array_add(w->partitions, part);
 }
@@ -240,13 +316,7 @@ static void tell_waiter(struct why *w, struct nlattr **tb, bool show)
 	}
 	add_u64(waiter, "partition", u32_of(tb[MQ_A_WAITER_PARTITION]));
 	json_object_array_add(w->waiting, waiter);
-	if (reason == MQ_WAIT_REASON_DURABLE) {
-		w->durable++;
-	} else if (reason == MQ_WAIT_REASON_FULL) {
-		w->full_partition = w->full ? w->full_partition :
-					      u32_of(tb[MQ_A_WAITER_PARTITION]);
-		w->full = true;
-	}
+	w->durable += reason == MQ_WAIT_REASON_DURABLE;
 	if (!show)
 		return;
 	waited = attr_text(attr_by_type(&waiter_attrs, MQ_A_WAITER_WAITED),
@@ -292,6 +362,9 @@ static void tell_advice(struct why *w, bool paused)
 		return;
 	if (w->reader && w->kill)
 		advise(w, "let the reader read on, or end it: kill %" PRIu32, w->kill);
+	else if (w->reader)
+		advise(w, "let the readers of partition %" PRIu32 " read on, or end one after the"
+		       " other", w->tightest);
 	if (w->reader)
 		advise(w, "let readers hold nothing (slow ones lose): mqctl topic set %s --hold none",
 		       w->topic);
@@ -303,23 +376,28 @@ static void tell_advice(struct why *w, bool paused)
 /* One line: the answer. */
 static void tell_state(struct why *w, bool paused)
 {
-	static const char *const what[] = {
-		[MQ_OVERFLOW_BLOCK] = "writes wait",
-		[MQ_OVERFLOW_REJECT] = "writes are refused",
-		[MQ_OVERFLOW_DROP_OLDEST] = "each write drops what is held",
+	static const char *const what[][2] = {
+		[MQ_OVERFLOW_BLOCK] = { "writes", "wait" },
+		[MQ_OVERFLOW_REJECT] = { "writes", "are refused" },
+		[MQ_OVERFLOW_DROP_OLDEST] = { "each write", "drops what is held" },
+		{ "writes", "may find no room" },	/* a later module's */
 	};
+	unsigned int how = w->overflow <= MQ_OVERFLOW_DROP_OLDEST ? w->overflow :
+			   MQ_OVERFLOW_DROP_OLDEST + 1;
+	char larger[64] = "";
 
-	add_text(w->root, "state", paused ? "paused" : w->full ? "full" :
-				   w->durable ? "durable" : "open");
+	add_text(w->root, "state", paused ? "paused" : w->full && !w->room ? "full" :
+				   w->full ? "nearly-full" : w->durable ? "durable" : "open");
 	if (w->json)
 		return;
+	if (w->room)
+		snprintf(larger, sizeof(larger), " larger than %" PRIu64 " bytes", w->room);
 	printf("%s: ", w->topic);
 	if (paused)
 		printf("writes wait: the topic is paused\n");
 	else if (w->full)
-		printf("%s: partition %" PRIu32 " is full of held messages\n",
-		       w->overflow <= MQ_OVERFLOW_DROP_OLDEST ? what[w->overflow] : "full",
-		       w->full_partition);
+		printf("%s%s %s: partition %" PRIu32 " is %sfull of held messages\n",
+		       what[how][0], larger, what[how][1], w->tightest, w->room ? "nearly " : "");
 	else if (w->durable)
 		printf("durable writes wait: the store has not made them durable\n");
 	else
@@ -349,6 +427,7 @@ static int why_run(const struct command *cmd, int argc, char **argv)
 	w.waiting = json_object_new_array();
 	w.advice = json_object_new_array();
 	add_text(w.root, "topic", w.topic);
+	find_tightest(&w);
 
 	for (size_t i = 0; i < w.parts.count; i++) {
 		answer_parse(&partition_attrs, w.parts.msgs[i], tb, NULL);
