@@ -79,6 +79,8 @@ struct mq_memo {
  *	outside of @memo_lock and of the log's lock
  * @memo_lock: protects @memo; outside of @lock
  * @first: cursor of partition @partition, or of partition 0
+ * @own: where both the file's own position and @first last stood: a pread there moves
+ *	@first, but not the position (@lock)
  * @more: cursors of further partitions, added under @grow
  * @nr: number of cursors (store-release)
  * @grow: serialises growing, and changes of options, filter, signals and @level; inside of
@@ -119,6 +121,7 @@ struct mq_file {
 	struct mutex rlock;	/* readers of a read-write file */
 	struct mutex memo_lock;	/* memo */
 	struct mq_cursor first;
+	struct mq_place own;
 	struct xarray more;
 	unsigned int nr;
 	bool until_end;

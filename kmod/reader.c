@@ -359,6 +359,36 @@ u64 mq_memo_fill(struct mq_file *f, const struct mq_log *log,
 	return near;
 }
 
+/* Does the cursor stand there? @at is where it does; kept if the file does, too. */
+static bool cursor_at(struct mq_file *f, struct mq_cursor *c, u64 pos, struct mq_place *at)
+{
+	bool there;
+
+	spin_lock(&f->lock);
+	*at = c->at;
+	there = at->pos == pos;
+	if (there && pos == mq_file_pos(f))
+		f->own = *at;
+	spin_unlock(&f->lock);
+	return there;
+}
+
+/* The nearest message that is known to lie at or before a byte that is gone. */
+static void nearest(struct mq_file *f, const struct mq_log *log, u64 pos, struct mq_place *at)
+{
+	if (at->pos > pos) {
+		spin_lock(&f->lock);
+		*at = f->own;
+		spin_unlock(&f->lock);
+	}
+	/* All zeroes, if it never was found. */
+	if (at->pos > pos || at->off < log->start.head_off) {
+		at->off = log->start.head_off;
+		at->empties = 0;
+	}
+	at->pos = pos;
+}
+
 /**
  * mq_place_find() - the place of a byte
  * @f: the file
@@ -376,8 +406,7 @@ int mq_place_find(struct mq_file *f, struct mq_cursor *c, u64 pos, struct mq_pla
 	struct mq_bounds b;
 	u64 off;
 
-	*at = mq_cursor_load(f, c);
-	if (likely(at->pos == pos) || mq_memo_find(f, pos, at))
+	if (likely(cursor_at(f, c, pos, at)) || mq_memo_find(f, pos, at))
 		return 0;
 	guess = *at;
 again:
@@ -385,12 +414,8 @@ again:
 	if (pos > b.head_pos)
 		return -EINVAL;
 	if (pos < b.tail_pos) {
-		if (guess.pos > pos) {
-			guess.off = log->start.head_off;
-			guess.empties = 0;
-		}
 		*at = guess;
-		at->pos = pos;
+		nearest(f, log, pos, at);
 		return 0;
 	}
 	if (pos == b.head_pos) {

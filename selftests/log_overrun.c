@@ -435,6 +435,31 @@ TEST(hook_empties, "D.26: hook read-start: if only messages without payload are 
 	hook_off();
 }
 
+TEST(overrun_after_pread, "the exact number, too, if the last read was a pread at the own position")
+{
+	/* So many reads before it, and one more of it. */
+	for (unsigned int i = 0; i < 3; i++) {
+		const char *t = topic_new();
+		int fd = topic_open(t, "", O_WRONLY), rd;
+		struct mq_stat stat;
+		char got[64], want[64];
+
+		put_n(fd, 0, 1000);
+		rd = topic_open(t, "+from=newest", O_RDONLY | O_NONBLOCK);
+		put_n(fd, 1000, 3);
+		for (unsigned int k = 0; k < i; k++)
+			expect_message(rd, 1000 + k);
+		snprintf(want, sizeof(want), "m%08u.", 1000 + i);
+		for (unsigned int k = 0; k <= i; k++)
+			expect_mem(got, pread(rd, got, sizeof(got), 10000 + i * 10), want, 10);
+		put_n(fd, 1003, 40000);
+		expect_err(read(rd, got, sizeof(got)), ENOBUFS);
+		stat = file_stat(rd);
+		expect_eq(stat.lost_messages, stat.tail_offset - 1000 - i);
+		expect_message(rd, stat.tail_offset);
+	}
+}
+
 TEST_LIMIT(overrun_race, "D.26: a reader that is lapped all the time: every message is whole, every loss counted", 150)
 {
 	const char *t = topic_new(.ring_bytes = 16384, .ring_messages = 256);
