@@ -233,7 +233,9 @@ TEST_LIMIT(nth_events, "E.28: an event that found no memory: its listeners are t
 {
 	listen_to_events();
 	nth_begin();
-	nl_nth("topic-new, heard", make_new, after_heard);
+	/* What comes before the event allocates more or less each time: it may be passed over. */
+	for (int i = 0; i < 20 && !missed && !failures(); i++)
+		nl_nth("topic-new, heard", make_new, after_heard);
 	expect(missed > 0);
 	note("%u missed", missed);
 }
