@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Test hooks: with the parameter test_hooks on, "POINT TOPIC PARTITION COUNT"
+ * Test hooks: with the parameter test_hooks on, "POINT TOPIC PARTITION COUNT [TIMES]"
  * written to the parameter hook makes the next reader of that partition that
  * passes POINT lose the COUNT oldest messages (0: all), as if writers had
- * lapped it just there. A static key keeps all this out of the way otherwise.
+ * lapped it just there; so many times. A static key keeps all this out of the
+ * way otherwise.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -31,6 +32,7 @@ static int hook_armed = -1;
 static char hook_topic[MQ_TOPIC_NAME_MAX + 1];
 static unsigned int hook_partition;
 static u64 hook_count;
+static unsigned int hook_times;
 static unsigned long hook_hits;
 
 /**
@@ -43,7 +45,8 @@ void mq_hook_run(enum mq_hook hook, struct mq_partition *p)
 	mutex_lock(&hook_lock);
 	if (hook_armed == hook && hook_partition == p->number &&
 	    !strcmp(hook_topic, p->topic->name)) {
-		hook_armed = -1;
+		if (!--hook_times)
+			hook_armed = -1;
 		hook_hits++;
 		mq_evict(p, hook_count);
 	}
@@ -53,14 +56,15 @@ void mq_hook_run(enum mq_hook hook, struct mq_partition *p)
 static int hook_set(const char *val, const struct kernel_param *kp)
 {
 	char point[16], topic[MQ_TOPIC_NAME_MAX + 1];
-	unsigned int partition;
+	unsigned int partition, times = 1;
 	u64 count;
 	int n;
 
 	BUILD_BUG_ON(MQ_TOPIC_NAME_MAX != 128);
 	if (!static_key_enabled(&mq_hooks))
 		return -EPERM;
-	if (sscanf(val, "%15s %128s %u %llu", point, topic, &partition, &count) != 4)
+	if (sscanf(val, "%15s %128s %u %llu %u", point, topic, &partition, &count, &times) < 4 ||
+	    !times)
 		return -EINVAL;
 	n = match_string(hook_names, MQ_HOOKS, point);
 	if (n < 0)
@@ -69,6 +73,7 @@ static int hook_set(const char *val, const struct kernel_param *kp)
 	strscpy(hook_topic, topic, sizeof(hook_topic));
 	hook_partition = partition;
 	hook_count = count;
+	hook_times = times;
 	hook_armed = n;
 	mutex_unlock(&hook_lock);
 	return 0;
@@ -94,7 +99,7 @@ static const struct kernel_param_ops hook_ops = {
 };
 
 module_param_cb(hook, &hook_ops, NULL, 0600);
-MODULE_PARM_DESC(hook, "Test hook to arm: POINT TOPIC PARTITION COUNT");
+MODULE_PARM_DESC(hook, "Test hook to arm: POINT TOPIC PARTITION COUNT [TIMES]");
 
 static int test_hooks_set(const char *val, const struct kernel_param *kp)
 {
