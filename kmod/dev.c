@@ -52,11 +52,12 @@ static struct mq_file *file_alloc(struct file *filp, struct mq_topic *topic, int
  */
 static int enter(struct mq_file *f)
 {
-	int err = mq_who_opens(f);
+	int err;
 
+	f->opened = true;
+	err = mq_who_opens(f);
 	if (err)
 		return err;
-	f->opened = true;
 	/* In the table, barrier, partitions here; the other way round in mq_who_joins(). */
 	smp_mb();
 	err = mq_file_grow(f);
@@ -253,8 +254,10 @@ static void mq_dev_fdinfo(struct seq_file *m, struct file *filp)
 	seq_printf(m, "mq-topic-id:\t%*phN\n", MQ_TOPIC_ID_LEN, f->topic->id);
 	if (f->partition >= 0)
 		seq_printf(m, "mq-partition:\t%d\n", f->partition);
-	if (!(filp->f_mode & FMODE_READ) || mq_file_stat(f, &st))
+	if (!(filp->f_mode & FMODE_READ))
 		return;
+	/* It may be somebody else's file, in the middle of a call: it joins nothing here. */
+	mq_file_look(f, &st);
 	seq_printf(m, "mq-position:\t%llu\n", st.position);
 	seq_printf(m, "mq-offset:\t%llu\n", st.offset);
 	seq_printf(m, "mq-lag:\t%llu\n", st.lag_messages);

@@ -79,19 +79,16 @@ void mq_event_overrun(struct mq_topic *topic, u64 lost)
 	topic->event_lost += lost;
 	topic->event_overruns++;
 	spin_unlock_bh(&topic->event_lock);
-	/* A work would keep a deleted topic's memory, and there is little left to announce. */
-	if (mq_topic_dead(topic))
-		send(topic);
-	else
-		arm(topic);
+	arm(topic);
 }
 
 /**
  * mq_event_flush() - announce now what would have been announced later
- * @topic: a topic that is being deleted, so that its deletion comes last
+ * @topic: a topic that is being deleted, so that its deletion comes last, or was: a
+ *	file of it is closed
  *
  * Readers that drain a deleted topic can still be overrun by what was written
- * before; they arm the work anew.
+ * before.
  */
 void mq_event_flush(struct mq_topic *topic)
 {

@@ -207,6 +207,7 @@ static inline bool mq_cursor_at_head(const struct mq_cursor *c, bool record, u64
 
 /* reader.c */
 int mq_file_grow(struct mq_file *f);
+int mq_file_grow_locked(struct mq_file *f);
 void mq_file_join(struct mq_file *f);
 void mq_file_free_cursors(struct mq_file *f);
 struct mq_place mq_cursor_load(struct mq_file *f, struct mq_cursor *c);

@@ -157,9 +157,12 @@ void mq_hold_move(struct mq_partition *p, struct mq_holder *h, u64 at)
 		return;
 	/* Nobody asks; the bounds are computed anew by mq_hold_on(). */
 	if (likely(!(READ_ONCE(p->topic->hold) & MQ_HOLD_READERS))) {
-		WRITE_ONCE(h->hold, at);
-		/* Store, barrier, look; the other way round in mq_topic_change(), mq_hold_on(). */
-		smp_mb();
+		/* Not over another unit, which mq_hold_convert() may have set meanwhile. */
+		while (unlikely(!try_cmpxchg(&h->hold, &was, at))) {
+			if ((at ^ was) & MQ_HOLD_OFFSET)
+				return;
+		}
+		/* A full barrier; hold, then bounds in mq_topic_change() and mq_hold_on(). */
 		if (unlikely(READ_ONCE(p->topic->hold) & MQ_HOLD_READERS))
 			mq_hold_on(p);
 		return;

@@ -60,7 +60,8 @@ void mq_file_cursor_now(struct mq_file *f, struct mq_cursor *c, struct mq_place 
 
 	mq_file_settle(f);
 	pos = mq_file_pos(f);
-	if (mq_file_several(f)) {
+	/* A file that has not called since partitions were added stands where it did. */
+	if (READ_ONCE(f->several) || c != &f->first) {
 		*at = mq_cursor_load(f, c);
 	} else if (f->record) {
 		*at = mq_cursor_load(f, c);

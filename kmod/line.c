@@ -138,7 +138,7 @@ static size_t flush_lines(struct mq_file *f, size_t staged, enum mq_mode mode,
 		/* Together if there is room for all; else as many as there is room for. */
 		while (lb.count > 1) {
 			*err = append_lines(f, p, f->line + done, &lb, MQ_TRY, NULL, end);
-			if (*err != -EAGAIN && *err != -EMSGSIZE)
+			if (*err != -EAGAIN && *err != -EMSGSIZE && *err != -ENOMEM)
 				break;
 			shorten(&lb, lb.count / 2);
 		}
@@ -272,11 +272,11 @@ ssize_t mq_write_lines(struct mq_file *f, struct iov_iter *from, int mode, u64 *
 		}
 		memmove(f->line, f->line + done, staged - done);
 		f->line_len = staged - done;
+		/* Who ends it, with fsync or as the last to close the file, did not write it. */
+		if (f->line_len)
+			mq_writer_now(&f->line_writer);
 		total += len;
 	}
-	/* Who ends it later, with fsync or as the last to close the file, did not write it. */
-	if (total && f->line_len)
-		mq_writer_now(&f->line_writer);
 	mutex_unlock(&f->wlock);
 	return total ?: err;
 }

@@ -653,8 +653,23 @@ static void event_missed(void)
  */
 static void multicast(struct sk_buff *skb)
 {
-	if (genlmsg_multicast_allns(&mq_family, skb, 0, MQ_NLGRP_EVENTS) == -ENOMEM)
-		event_missed();
+	struct sk_buff *copy;
+	struct net *net;
+
+	/* Not genlmsg_multicast_allns(): it ends at the first one that has trouble. */
+	rcu_read_lock();
+	for_each_net_rcu(net) {
+		if (!genl_has_listeners(&mq_family, net, MQ_NLGRP_EVENTS))
+			continue;
+		copy = skb_clone(skb, GFP_ATOMIC);
+		if (copy)
+			genlmsg_multicast_netns(&mq_family, net, copy, 0, MQ_NLGRP_EVENTS,
+						GFP_ATOMIC);
+		else
+			genl_set_err(&mq_family, net, 0, MQ_NLGRP_EVENTS, -ENOBUFS);
+	}
+	rcu_read_unlock();
+	nlmsg_free(skb);
 }
 
 /**

@@ -25,7 +25,7 @@ void mq_file_settle_slow(struct mq_file *f)
 	loff_t pos = mq_file_pos(f);
 	loff_t shown = record ? at.off : at.pos, other = record ? at.pos : at.off;
 
-	if (f->keeps_pos || mq_file_several(f) || pos == shown || pos != other)
+	if (f->keeps_pos || READ_ONCE(f->several) || pos == shown || pos != other)
 		return;
 	/* Given back by a sendfile, so it is a position. */
 	if (!record && mq_memo_find(f, pos, &memo))
@@ -119,7 +119,7 @@ static int set_format(struct mq_file *f, bool record)
 		struct mq_cursor *c = mq_file_cursor(f, i);
 
 		at = mq_cursor_load(f, c);
-		if (!mq_file_several(f))
+		if (!f->several)
 			mq_file_set_pos(f, record ? at.off : at.pos);
 		mq_hold_convert(c->part, &c->holder, mq_hold_place(f, &at));
 	}
@@ -202,15 +202,12 @@ int mq_file_set_options(struct mq_file *f, const struct mq_options *options)
 		return -EINVAL;
 	if (mask & (MQ_OPTION_OVERRUN | MQ_OPTION_UNTIL) && !reads)
 		return -EBADF;
-	if (reads)
-		err = mq_file_grow(f);
-	if (err)
-		return err;
-
 	if (f->keeps_pos && mutex_lock_killable(&f->rlock))
 		return -EINTR;
 	mutex_lock(&f->grow);
-	if (mask & MQ_OPTION_FORMAT)
+	if (reads)
+		err = mq_file_grow_locked(f);
+	if (!err && mask & MQ_OPTION_FORMAT)
 		err = change_format(f, options->format == MQ_FORMAT_RECORD);
 	if (!err && mask & MQ_OPTION_OVERRUN)
 		set_overrun(f, options->overrun == MQ_OVERRUN_SKIP);

@@ -10,9 +10,9 @@
 #include "netlink.h"
 
 /* The next partition's cursor: @f->grow is held. */
-static int add_cursor(struct mq_file *f, gfp_t gfp)
+static int add_cursor(struct mq_file *f)
 {
-	struct mq_cursor *c = kzalloc(sizeof(*c), gfp);
+	struct mq_cursor *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
 	bool reads = f->filp->f_mode & FMODE_READ;
 	int err;
 
@@ -25,7 +25,7 @@ static int add_cursor(struct mq_file *f, gfp_t gfp)
 	c->at.off = c->part->log.start.head_off;
 	if (f->until_end)
 		c->until = c->at;
-	err = xa_err(xa_store(&f->more, f->nr, c, gfp));
+	err = xa_err(xa_store(&f->more, f->nr, c, GFP_KERNEL_ACCOUNT));
 	if (err) {
 		kfree(c);
 		return err;
@@ -40,12 +40,12 @@ static int add_cursor(struct mq_file *f, gfp_t gfp)
 	return 0;
 }
 
-static int add_cursors(struct mq_file *f, unsigned int nr, gfp_t gfp)
+static int add_cursors(struct mq_file *f, unsigned int nr)
 {
 	int err = 0;
 
 	while (!err && f->nr < nr)
-		err = add_cursor(f, gfp);
+		err = add_cursor(f);
 	return err;
 }
 
@@ -56,9 +56,11 @@ static int add_cursors(struct mq_file *f, unsigned int nr, gfp_t gfp)
 static void become_several(struct mq_file *f)
 {
 	struct mq_cursor *c = &f->first;
-	loff_t pos = mq_file_pos(f);
 	struct mq_place at;
+	loff_t pos;
 
+	mq_file_settle(f);
+	pos = mq_file_pos(f);
 	if (f->record) {
 		if (mq_place_at_offset(&c->part->log, pos, &at))
 			mq_cursor_store(f, c, &at);
@@ -66,6 +68,25 @@ static void become_several(struct mq_file *f)
 		mq_cursor_store(f, c, &at);
 	}
 	WRITE_ONCE(f->several, true);
+}
+
+/**
+ * mq_file_grow_locked() - mq_file_grow() for who holds the lock @grow
+ * @f: the file
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mq_file_grow_locked(struct mq_file *f)
+{
+	unsigned int nr = mq_topic_partitions(f->topic);
+	int err;
+
+	if (f->partition >= 0 || nr == 1)
+		return 0;
+	err = add_cursors(f, nr);
+	if (!err && !f->several)
+		become_several(f);
+	return err;
 }
 
 /**
@@ -85,9 +106,7 @@ int mq_file_grow(struct mq_file *f)
 	    (mq_file_cursors(f) == nr && (nr == 1 || READ_ONCE(f->several))))
 		return 0;
 	mutex_lock(&f->grow);
-	err = add_cursors(f, nr, GFP_KERNEL_ACCOUNT);
-	if (!err && !f->several)
-		become_several(f);
+	err = mq_file_grow_locked(f);
 	mutex_unlock(&f->grow);
 	return err;
 }
@@ -97,7 +116,7 @@ int mq_file_grow(struct mq_file *f)
  * @f: the file, kept from being closed
  *
  * It joins them at their start, and holds what is written there from then on, whether
- * its reader calls or not.
+ * its reader calls or not. Without memory it joins them at its next call.
  *
  * Context: sleeps.
  */
@@ -106,8 +125,7 @@ void mq_file_join(struct mq_file *f)
 	if (f->partition >= 0)
 		return;
 	mutex_lock(&f->grow);
-	/* The partitions are there: nobody could be told that this failed. */
-	add_cursors(f, mq_topic_partitions(f->topic), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	add_cursors(f, mq_topic_partitions(f->topic));
 	mutex_unlock(&f->grow);
 }
 
@@ -235,19 +253,22 @@ bool mq_place_at_offset(const struct mq_log *log, u64 off, struct mq_place *at)
 	struct mq_bounds b;
 	struct mq_entry e;
 
-	mq_log_bounds(log, &b);
-	at->pos = b.tail_pos;
-	at->off = b.tail_off;
-	at->empties = b.tail_empty;
-	if (off < b.tail_off || off > b.head_off)
-		return false;
-	if (off == b.head_off) {
-		at->pos = b.head_pos;
-		at->off = b.head_off;
-		at->empties = b.head_empty;
-		return true;
-	}
-	return mq_log_entry(log, off, &e) && mq_place_advance(log, at, off, e.position);
+	do {
+		mq_log_bounds(log, &b);
+		at->pos = b.tail_pos;
+		at->off = b.tail_off;
+		at->empties = b.tail_empty;
+		if (off < b.tail_off || off > b.head_off)
+			return false;
+		if (off == b.head_off) {
+			at->pos = b.head_pos;
+			at->off = b.head_off;
+			at->empties = b.head_empty;
+			return true;
+		}
+		/* Again if only the tail moved, and not as far. */
+	} while (!mq_log_entry(log, off, &e) || !mq_place_advance(log, at, off, e.position));
+	return true;
 }
 
 /**
@@ -472,7 +493,7 @@ int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *a
 	atomic64_inc(&c->part->overruns);
 	mq_event_overrun(f->topic, lost);
 	mq_cursor_store(f, c, at);
-	if (!mq_file_several(f))
+	if (!READ_ONCE(f->several))
 		mq_file_set_pos(f, f->record ? at->off : at->pos);
 	mq_reader_read(f, c, at);
 	if (!f->skip)

@@ -75,7 +75,7 @@ int mq_file_start(struct mq_file *f, struct mq_cursor *c, int from, u64 value)
 
 	if (err && err != -ENOBUFS)
 		return err;
-	if (!mq_file_several(f))
+	if (!f->several)
 		mq_file_set_pos(f, shown(f, &c->at));
 	return 0;
 }

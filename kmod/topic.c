@@ -643,6 +643,9 @@ void mq_topic_release(struct mq_topic *topic, bool read, bool write)
 		atomic_dec(&topic->readers);
 	if (write)
 		atomic_dec(&topic->writers);
+	/* A work that is pending would keep the memory of what nobody has open. */
+	if (read && mq_topic_dead(topic))
+		mq_event_flush(topic);
 }
 
 /**

@@ -3,6 +3,7 @@
 /* framing=line: each completed line is a message, the unfinished one waits. */
 #define _GNU_SOURCE
 #include <poll.h>
+#include <sys/mman.h>
 
 #include "mqtest.h"
 
@@ -168,18 +169,29 @@ TEST(line_writer, "whoever ends an unfinished line, by fsync or as the last to c
 {
 	const char *t = topic_new(.framing = MQ_FRAMING_LINE, .stamp = MQ_STAMP_UID);
 	int rd = topic_open(t, "+format=record", O_RDONLY | O_NONBLOCK);
-	static char buf[4096];
+	static char buf[1 << 17];
 
-	for (int close_it = 0; close_it < 2; close_it++) {
+	/* The last time its memory ends behind the first of two chunks. */
+	for (int how = 0; how < 4; how++) {
+		char *memory = mmap(NULL, 2 << 16, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		size_t size = how & 2 ? 2 << 16 : 6, fits = how & 2 ? 1 << 16 : 6;
 		int fd = topic_open(t, "", O_WRONLY);
+		bool close_it = how & 1;
 		struct rec r[2];
 		size_t len;
-		pid_t pid = fork();
 		ssize_t n;
+		pid_t pid;
 
+		need(memory != MAP_FAILED);
+		memset(memory, 'x', 2 << 16);
+		need(!munmap(memory + (1 << 16), 1 << 16));
+		pid = fork();
 		if (!pid)
-			_exit(setresuid(1234, 1234, 1234) || write(fd, "theirs", 6) != 6);
+			_exit(setresuid(1234, 1234, 1234) ||
+			      write(fd, memory, size) != (ssize_t)fits);
 		need(child_ok(pid, SOON));
+		munmap(memory, 1 << 16);
 		if (close_it)
 			close(fd);
 		else
