@@ -282,10 +282,13 @@ static int apply(struct mq_topic *t, const struct mq_config *c,
  */
 static void hold_for_readers(struct mq_partition **parts, unsigned int nr)
 {
-	unsigned int n;
+	unsigned int i;
 
-	for (n = 0; n < nr; n++)
-		mq_hold(parts[n], &parts[n]->joining, parts[n]->log.start.head_pos);
+	for (i = 0; i < nr; i++) {
+		struct mq_partition *p = parts[i];
+
+		mq_hold(p, &p->joining, p->log.start.head_pos);
+	}
 }
 
 static void readers_join(struct mq_topic *topic, unsigned int from)
