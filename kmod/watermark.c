@@ -106,7 +106,7 @@ static bool enough_locked(const struct mq_level *l, u64 off, u64 pos)
 	return pos - l->pos >= l->bytes || off - l->off >= l->messages;
 }
 
-/* Were partitions added that the file has not joined? It does when it looks. */
+/* Were partitions added that it had no memory to join? It does when it looks. */
 static bool must_grow(const struct mq_file *f)
 {
 	return f->partition < 0 && mq_file_cursors(f) < mq_topic_partitions(f->topic);
