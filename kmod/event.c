@@ -71,7 +71,7 @@ void mq_event_init(struct mq_topic *topic)
  * @topic: its topic; the caller's file has a reference
  * @lost: messages that the reader lost
  *
- * Context: sleeps.
+ * Context: any but hard interrupts.
  */
 void mq_event_overrun(struct mq_topic *topic, u64 lost)
 {
@@ -88,7 +88,7 @@ void mq_event_overrun(struct mq_topic *topic, u64 lost)
  *	file of it is closed
  *
  * Readers that drain a deleted topic can still be overrun by what was written
- * before.
+ * before; they arm the work anew.
  */
 void mq_event_flush(struct mq_topic *topic)
 {

@@ -223,24 +223,6 @@ void mq_reader_shows(struct mq_file *f, struct mq_cursor *c, const struct mq_pla
 void mq_reader_read(struct mq_file *f, struct mq_cursor *c, const struct mq_place *at);
 u64 mq_hold_place(const struct mq_file *f, const struct mq_place *at);
 int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *at, bool own);
-
-/*
- * mq_reader_overrun(), for who then tries again: never for ever. A place that is no
- * longer retained lies before the oldest message.
- */
-static inline int mq_reader_go_on(struct mq_file *f, struct mq_cursor *c, struct mq_place *at,
-				  bool own)
-{
-	struct mq_place was = *at;
-	int ret = mq_reader_overrun(f, c, at, own);
-
-	if (ret)
-		return ret;
-	if (WARN_ON_ONCE(at->pos <= was.pos && at->off <= was.off))
-		return -EIO;
-	return 0;
-}
-
 bool mq_memo_find(struct mq_file *f, u64 pos, struct mq_place *at);
 int mq_memo_make(struct mq_file *f);
 void mq_memo_drop(struct mq_file *f);

@@ -546,7 +546,7 @@ static ssize_t read_at(struct run *run, struct mq_file *f, struct mq_cursor *c,
 	do {
 		ret = run->record ? read_batch(run, f, c, at, to) :
 				    read_payloads(run, f, c, at, to);
-	} while (ret == -ENOBUFS && !(ret = mq_reader_go_on(f, c, at, own)));
+	} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, at, own)));
 	if (!own)
 		return ret;
 	mq_cursor_store(f, c, at);

@@ -635,14 +635,19 @@ static bool have_listeners(void)
 	return found;
 }
 
-/* An event found no memory: listeners are told that they missed one (ENOBUFS). */
+/* An event found no memory: its listeners are told that they missed one (ENOBUFS). */
+static void event_missed_in(struct net *net)
+{
+	genl_set_err(&mq_family, net, 0, MQ_NLGRP_EVENTS, -ENOBUFS);
+}
+
 static void event_missed(void)
 {
 	struct net *net;
 
 	rcu_read_lock();
 	for_each_net_rcu(net)
-		genl_set_err(&mq_family, net, 0, MQ_NLGRP_EVENTS, -ENOBUFS);
+		event_missed_in(net);
 	rcu_read_unlock();
 }
 
@@ -666,10 +671,10 @@ static void multicast(struct sk_buff *skb)
 			genlmsg_multicast_netns(&mq_family, net, copy, 0, MQ_NLGRP_EVENTS,
 						GFP_ATOMIC);
 		else
-			genl_set_err(&mq_family, net, 0, MQ_NLGRP_EVENTS, -ENOBUFS);
+			event_missed_in(net);
 	}
 	rcu_read_unlock();
-	nlmsg_free(skb);
+	consume_skb(skb);
 }
 
 /**

@@ -478,10 +478,13 @@ static u64 skip_lost(struct mq_file *f, struct mq_cursor *c, struct mq_place *at
  * @at: where it stood; moved to the oldest message if @own
  * @own: it reads at the file's own position, not at an explicit offset
  *
+ * Who reads on does so with another place, or a signal ends it: never for ever.
+ *
  * Return: 0 to read on (overrun=skip), -ENOBUFS to be reported, or -ERESTARTSYS at a signal.
  */
 int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *at, bool own)
 {
+	const struct mq_place was = *at;
 	u64 lost;
 
 	if (!own)
@@ -498,6 +501,9 @@ int mq_reader_overrun(struct mq_file *f, struct mq_cursor *c, struct mq_place *a
 	mq_reader_read(f, c, at);
 	if (!f->skip)
 		return -ENOBUFS;
+	/* A place that is no longer retained lies before the oldest message. */
+	if (WARN_ON_ONCE(at->pos <= was.pos && at->off <= was.off))
+		return -EIO;
 	/* Who copies more than writers leave time for is overrun at each try. */
 	cond_resched();
 	return task_sigpending(current) ? -ERESTARTSYS : 0;

@@ -260,7 +260,7 @@ static ssize_t splice_one(struct mq_file *f, loff_t *ppos, struct pipe_inode_inf
 		/* The sendfile ends here, uncorked; the next one tells the loss. */
 		if (later)
 			return 0;
-		ret = mq_reader_go_on(f, c, &at, own);
+		ret = mq_reader_overrun(f, c, &at, own);
 		if (own)
 			*ppos = at.pos;
 		if (ret)
@@ -302,7 +302,7 @@ static ssize_t splice_several(struct mq_file *f, loff_t *ppos, struct pipe_inode
 		mq_reader_shows(f, c, &at, true);
 		do {
 			ret = splice_from(f, c, &at, pipe, len, slots, false);
-		} while (ret == -ENOBUFS && !(ret = mq_reader_go_on(f, c, &at, true)));
+		} while (ret == -ENOBUFS && !(ret = mq_reader_overrun(f, c, &at, true)));
 		if (ret > 0) {
 			mq_cursor_store(f, c, &at);
 			mq_reader_read(f, c, &at);

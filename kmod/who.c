@@ -56,7 +56,7 @@ void mq_who_joins(struct mq_topic *topic)
 	struct mq_file *f;
 	unsigned long index;
 
-	/* Partitions, barrier, table here; the other way round in mq_dev_open(). */
+	/* Partitions, barrier, table here; the other way round in enter(), dev.c. */
 	smp_mb();
 	for (index = 0;; index++) {
 		mutex_lock(&topic->files_lock);

@@ -6,8 +6,6 @@
  * failing, until none is hit any more (faults.md E.28). Each time: it was carried out,
  * or nothing of it, and the same command works right afterwards.
  */
-#include <netlink/genl/ctrl.h>
-
 #include "helpers/nth.h"
 #include "helpers/rawnl.h"
 
@@ -181,30 +179,17 @@ TEST_LIMIT(nth_dumps, "E.28: topics, partitions, readers and waiters listed", 30
 
 static int heard = -1;
 
-/* Everything from now on is heard. */
-static void listen_to_events(void)
-{
-	struct nl_sock *sk = nl_socket_alloc();
-	int group;
-
-	need(sk && !genl_connect(sk));
-	group = genl_ctrl_resolve_grp(sk, MQ_FAMILY_NAME, MQ_MCGRP_EVENTS);
-	need(group >= 0 && !nl_socket_add_membership(sk, group));
-	need(!nl_socket_set_nonblocking(sk));
-	heard = nl_socket_get_fd(sk);
-}
-
 /* Events that were heard; -1 if it is said that one was missed. */
 static int events(void)
 {
 	static char buf[65536];
 	int n = 0;
 
-	while (recv(heard, buf, sizeof(buf), 0) > 0)
+	while (recv(heard, buf, sizeof(buf), MSG_DONTWAIT) > 0)
 		n++;
 	if (errno != EAGAIN) {
 		need_eq(errno, ENOBUFS);
-		while (recv(heard, buf, sizeof(buf), 0) > 0)
+		while (recv(heard, buf, sizeof(buf), MSG_DONTWAIT) > 0)
 			;
 		return -1;
 	}
@@ -231,7 +216,7 @@ static void after_heard(void)
 
 TEST_LIMIT(nth_events, "E.28: an event that found no memory: its listeners are told that they missed one", 300)
 {
-	listen_to_events();
+	heard = nl_listener(1 << 20);
 	nth_begin();
 	/* What comes before the event allocates more or less each time: it may be passed over. */
 	for (int i = 0; i < 20 && !missed && !failures(); i++)

@@ -84,7 +84,7 @@ TEST(holder_joins, "a reader of all holds in a partition that is added, before i
 static struct race {
 	const char *topic;
 	volatile bool end;
-	volatile uint64_t written, read, lost;
+	volatile uint64_t written, read;
 } *race;
 
 static void race_writer(void *arg)

@@ -13,11 +13,6 @@ static int options(int fd, struct mq_options o)
 	return ioctl(fd, MQ_IOC_SET_OPTIONS, &o);
 }
 
-static int set_format(int fd, uint32_t format)
-{
-	return options(fd, (struct mq_options) { .mask = MQ_OPTION_FORMAT, .format = format });
-}
-
 static int set_overrun(int fd, uint32_t overrun)
 {
 	return options(fd, (struct mq_options) { .mask = MQ_OPTION_OVERRUN, .overrun = overrun });
@@ -108,9 +103,9 @@ TEST(options_refused, "A.6: unknown bits and values are EINVAL, reading's option
 	expect_eq(get(rd).format, MQ_FORMAT_PLAIN);
 	expect_eq(get(wr).format, MQ_FORMAT_PLAIN);
 	expect_ret(options(rd, (struct mq_options) { .mask = 0 }), 0);
-	expect_ret(set_format(wr, MQ_FORMAT_RECORD), 0);
+	expect_ret(file_set_format(wr, MQ_FORMAT_RECORD), 0);
 	expect_err(write(wr, "no batch", 8), EINVAL);
-	expect_ret(set_format(wr, MQ_FORMAT_PLAIN), 0);
+	expect_ret(file_set_format(wr, MQ_FORMAT_PLAIN), 0);
 	put(wr, "no batch");
 }
 
@@ -127,19 +122,19 @@ TEST(options_format, "a file goes on at the same message in the other format, it
 		put(wr, "two");
 		put(wr, "three");
 		expect_read(rd, "one");
-		need_ret(set_format(rd, MQ_FORMAT_RECORD), 0);
+		need_ret(file_set_format(rd, MQ_FORMAT_RECORD), 0);
 		expect_eq(lseek(rd, 0, SEEK_CUR), 1001);
 		expect_eq(file_stat(rd).position, (1 << 20) + 3);
 		expect_batch(rd, 2, 1001);
 		expect_eq(lseek(rd, 0, SEEK_CUR), 1003);
 		put(wr, "four");
-		need_ret(set_format(rd, MQ_FORMAT_PLAIN), 0);
+		need_ret(file_set_format(rd, MQ_FORMAT_PLAIN), 0);
 		expect_eq(lseek(rd, 0, SEEK_CUR), (1 << 20) + 11);
 		expect_read(rd, "four");
 		/* After a seek, of which only the offset is known. */
-		need_ret(set_format(rd, MQ_FORMAT_RECORD), 0);
+		need_ret(file_set_format(rd, MQ_FORMAT_RECORD), 0);
 		need_eq(lseek(rd, 1002, SEEK_SET), 1002);
-		need_ret(set_format(rd, MQ_FORMAT_PLAIN), 0);
+		need_ret(file_set_format(rd, MQ_FORMAT_PLAIN), 0);
 		expect_eq(lseek(rd, 0, SEEK_CUR), (1 << 20) + 6);
 		expect_read(rd, "three");
 		expect_read(rd, "four");
@@ -155,10 +150,10 @@ TEST(options_middle, "in the middle of a message: EBUSY, and the rest is read in
 	put(wr, "halves");
 	put(wr, "next");
 	expect_mem(big, read(rd, big, 3), "hal", 3);
-	expect_err(set_format(rd, MQ_FORMAT_RECORD), EBUSY);
+	expect_err(file_set_format(rd, MQ_FORMAT_RECORD), EBUSY);
 	expect_eq(get(rd).format, MQ_FORMAT_PLAIN);
 	expect_read(rd, "ves");
-	expect_ret(set_format(rd, MQ_FORMAT_RECORD), 0);
+	expect_ret(file_set_format(rd, MQ_FORMAT_RECORD), 0);
 	expect_batch(rd, 1, 1);
 }
 
@@ -168,9 +163,9 @@ TEST(options_line, "with an unfinished line the format stays: EBUSY")
 	int wr = topic_open(t, "", O_WRONLY), rd = topic_open(t, "", O_RDONLY | O_NONBLOCK);
 
 	put(wr, "begun");
-	expect_err(set_format(wr, MQ_FORMAT_RECORD), EBUSY);
+	expect_err(file_set_format(wr, MQ_FORMAT_RECORD), EBUSY);
 	put(wr, ", done\n");
-	expect_ret(set_format(wr, MQ_FORMAT_RECORD), 0);
+	expect_ret(file_set_format(wr, MQ_FORMAT_RECORD), 0);
 	expect_read(rd, "begun, done\n");
 }
 
@@ -185,8 +180,8 @@ TEST(options_gone, "a place that is no longer retained stays lost in the other f
 		put(wr, "a message");
 	tail = file_stat(plain).tail_offset;
 	need(tail > 100);
-	need_ret(set_format(plain, MQ_FORMAT_RECORD), 0);
-	need_ret(set_format(rec, MQ_FORMAT_PLAIN), 0);
+	need_ret(file_set_format(plain, MQ_FORMAT_RECORD), 0);
+	need_ret(file_set_format(rec, MQ_FORMAT_PLAIN), 0);
 	expect_err(read(plain, big, sizeof(big)), ENOBUFS);
 	expect_eq(file_stat(plain).lost_messages, tail);
 	expect_batch(plain, 300 - tail, tail);
@@ -206,13 +201,13 @@ TEST(options_partitions, "a file of several partitions changes its format in all
 	put(b, "b0");
 	expect_read(rd, "a0");
 	put(a, "a1");
-	need_ret(set_format(rd, MQ_FORMAT_RECORD), 0);
+	need_ret(file_set_format(rd, MQ_FORMAT_RECORD), 0);
 	expect_batch(rd, 1, 0);
 	expect_batch(rd, 1, 1);
 	put(b, "b1");
-	need_ret(set_format(rd, MQ_FORMAT_PLAIN), 0);
+	need_ret(file_set_format(rd, MQ_FORMAT_PLAIN), 0);
 	expect_mem(big, read(rd, big, 1), "b", 1);
-	expect_err(set_format(rd, MQ_FORMAT_RECORD), EBUSY);
+	expect_err(file_set_format(rd, MQ_FORMAT_RECORD), EBUSY);
 	expect_read(rd, "1");
 	expect_err(read(rd, big, 10), EAGAIN);
 }
@@ -232,7 +227,7 @@ TEST(options_waiting, "a read that waits goes on in the new format, and at its p
 		need(read(rd, big, 100) == 35);
 		async_read(&a, rd, big, sizeof(big));
 		expect_waits(&a);
-		need_ret(set_format(rd, MQ_FORMAT_RECORD), 0);
+		need_ret(file_set_format(rd, MQ_FORMAT_RECORD), 0);
 		expect_waits(&a);
 		put(wr, "awaited");
 		if (async_end(&a, SOON) && expect_eq(batch_parse(big, a.ret, r, 4, &head), 1))
@@ -240,7 +235,7 @@ TEST(options_waiting, "a read that waits goes on in the new format, and at its p
 		expect_eq(lseek(rd, 0, SEEK_CUR), 2);
 		async_read(&a, rd, big, sizeof(big));
 		expect_waits(&a);
-		need_ret(set_format(rd, MQ_FORMAT_PLAIN), 0);
+		need_ret(file_set_format(rd, MQ_FORMAT_PLAIN), 0);
 		put(wr, "bytes");
 		if (async_end(&a, SOON))
 			expect_mem(big, a.ret, "bytes", 5);
@@ -289,14 +284,14 @@ TEST(options_hold, "with hold=readers a file that skips lets go at once, and hol
 	async_write(&a, wr, big, 1024);
 	expect_waits(&a);
 	/* What holds is the place, in whatever unit. */
-	need_ret(set_format(rd, MQ_FORMAT_RECORD), 0);
+	need_ret(file_set_format(rd, MQ_FORMAT_RECORD), 0);
 	expect_waits(&a);
 	need(read(rd, big, 64 + 64 + 1024) == 64 + 64 + 1024);
 	if (async_end(&a, SOON))
 		expect_eq(a.ret, 1024);
 	async_write(&a, wr, big, 1024);
 	expect_waits(&a);
-	need_ret(set_format(rd, MQ_FORMAT_PLAIN), 0);
+	need_ret(file_set_format(rd, MQ_FORMAT_PLAIN), 0);
 	expect_waits(&a);
 	need_ret(read(rd, big, 1024), 1024);
 	if (async_end(&a, SOON))
@@ -360,10 +355,10 @@ TEST(options_seek, "from= and since= after open are MQ_IOC_SEEK's, in either for
 	time = wall_ns();
 	put(wr, "new");
 	need_ret(file_seek(rd, MQ_SEEK_TIME, time, NULL), 0);
-	need_ret(set_format(rd, MQ_FORMAT_RECORD), 0);
+	need_ret(file_set_format(rd, MQ_FORMAT_RECORD), 0);
 	expect_batch(rd, 1, 1);
 	need_ret(file_seek(rd, MQ_SEEK_OFFSET, 0, NULL), 0);
-	need_ret(set_format(rd, MQ_FORMAT_PLAIN), 0);
+	need_ret(file_set_format(rd, MQ_FORMAT_PLAIN), 0);
 	expect_read(rd, "old");
 	need_ret(file_seek(rd, MQ_SEEK_NEWEST, 0, NULL), 0);
 	expect_err(read(rd, big, 10), EAGAIN);

@@ -320,18 +320,6 @@ TEST(overrun_empty, "empty messages do not count for plain readers, they do for 
 	expect_mem(buf, read(rd, buf, sizeof(buf)), "rest", 4);
 }
 
-/* Messages without payload. */
-static void put_empties(const char *t, unsigned int n)
-{
-	int fd = topic_open(t, "+format=record", O_WRONLY);
-	struct batch *b = batch_new();
-
-	for (batch_add(b, "", 0); n; n--)
-		need(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
-	batch_free(b);
-	close(fd);
-}
-
 TEST(overrun_skip_end, "overrun=skip, and all up to until=end is gone: 0 each time, counted once")
 {
 	for (int i = 0; i < 2; i++) {
@@ -392,15 +380,13 @@ TEST(overrun_skip_killed, "D.22: overrun=skip: SIGKILL ends a read that is lappe
 {
 	const char *t = topic_new(.ring_bytes = 16 << 20, .ring_messages = 65536);
 	int fd = topic_open(t, "", O_WRONLY);
-	char text[256] = "", hook[256];
+	char text[256] = "";
 	pid_t reader;
 
 	/* So many tries, of some milliseconds each. */
 	for (int i = 0; i < 65536; i++)
 		need_ret(write(fd, text, sizeof(text)), sizeof(text));
-	hook_arm("record-copied", t, 0, 1);
-	snprintf(hook, sizeof(hook), "record-copied %s 0 1 65536", t);
-	need_eq(write_file("/sys/module/mq/parameters/hook", hook), 0);
+	hook_arm_times("record-copied", t, 0, 1, 65536);
 	reader = child_start(read_all, (void *)t);
 	need(wait_until(topic_counters(t).overruns > 3, SOON));
 	kill(reader, SIGKILL);

@@ -310,6 +310,8 @@ struct nl_sock *nl_socket(void);
 int nl_family(void);
 struct nl_msg *nl_request(uint8_t cmd, int flags);
 int nl_call(struct nl_msg *msg, void (*fn)(const struct nlmsghdr *nlh, void *arg), void *arg);
+/* A socket of its own that gets all events from now on, with a buffer of so many bytes. */
+int nl_listener(int buffer);
 /* Parse a reply or a notification. */
 void topic_parse(const struct nlmsghdr *nlh, struct topic_info *info);
 void partition_parse(const struct nlmsghdr *nlh, struct partition_info *info);
@@ -327,6 +329,8 @@ int topic_try_open(const char *topic, const char *options, int flags);
 /* MQ_IOC_STAT; the test ends if it fails. */
 struct mq_stat mqt_file_stat(const char *file, int line, int fd);
 #define file_stat(fd)		mqt_file_stat(__FILE__, __LINE__, fd)
+/* MQ_IOC_SET_OPTIONS of the format: its result. */
+int file_set_format(int fd, uint32_t format);
 /* MQ_IOC_SEEK, MQ_IOC_FEATURES: 0 or -1 and errno; the result in *seek if given. */
 int file_seek(int fd, uint32_t whence, uint64_t value, struct mq_seek *seek);
 int file_features(int fd, struct mq_features *features);
@@ -340,6 +344,9 @@ uint64_t fdinfo_u64(int fd, const char *name);	/* a failed check if it is missin
  * count oldest messages gone (0: all). Skips the test if the module has none.
  */
 void hook_arm(const char *point, const char *topic, uint32_t partition, uint64_t count);
+/* The same at so many passes. */
+void hook_arm_times(const char *point, const char *topic, uint32_t partition, uint64_t count,
+		    unsigned int times);
 /* How often a hook went off since this process armed the first. */
 unsigned int hook_hits(void);
 bool hook_armed(void);
@@ -365,6 +372,8 @@ void batch_attr_raw(struct batch *b, const void *data, size_t len);
 /* The flat batch, to be written or spoilt; valid until the batch changes. */
 void *batch_build(struct batch *b, uint32_t partition, size_t *len);
 ssize_t batch_write(struct batch *b, int fd, uint32_t partition);
+/* Messages without payload, one at a time. */
+void put_empties(const char *topic, unsigned int n);
 
 /* A message of a batch that was read. */
 struct rec {

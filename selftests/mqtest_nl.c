@@ -55,6 +55,23 @@ int nl_family(void)
 	return family;
 }
 
+int nl_listener(int buffer)
+{
+	struct nl_sock *sk = nl_socket_alloc();
+	int group, fd;
+
+	need(sk);
+	need(!genl_connect(sk));
+	group = genl_ctrl_resolve_grp(sk, MQ_FAMILY_NAME, MQ_MCGRP_EVENTS);
+	need(group >= 0);
+	fd = nl_socket_get_fd(sk);
+	/* Whoever may not have more than the machine's limit gets that. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)))
+		need_ret(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer)), 0);
+	need(!nl_socket_add_membership(sk, group));
+	return fd;
+}
+
 struct nl_msg *nl_request(uint8_t cmd, int flags)
 {
 	struct nl_msg *msg = nlmsg_alloc();
@@ -549,6 +566,13 @@ struct mq_stat mqt_file_stat(const char *file, int line, int fd)
 	mqt_end();
 }
 
+int file_set_format(int fd, uint32_t format)
+{
+	struct mq_options o = { .size = sizeof(o), .mask = MQ_OPTION_FORMAT, .format = format };
+
+	return ioctl(fd, MQ_IOC_SET_OPTIONS, &o);
+}
+
 int file_seek(int fd, uint32_t whence, uint64_t value, struct mq_seek *seek)
 {
 	struct mq_seek arg = { .size = sizeof(arg), .whence = whence, .value = value };
@@ -628,6 +652,12 @@ static unsigned int all_hits(void)
 
 void hook_arm(const char *point, const char *topic, uint32_t partition, uint64_t count)
 {
+	hook_arm_times(point, topic, partition, count, 1);
+}
+
+void hook_arm_times(const char *point, const char *topic, uint32_t partition, uint64_t count,
+		    unsigned int times)
+{
 	char line[256];
 	int ret;
 
@@ -638,7 +668,8 @@ void hook_arm(const char *point, const char *topic, uint32_t partition, uint64_t
 		hits_before = all_hits();
 		hooks_on = true;
 	}
-	snprintf(line, sizeof(line), "%s %s %u %" PRIu64 "\n", point, topic, partition, count);
+	snprintf(line, sizeof(line), "%s %s %u %" PRIu64 " %u\n", point, topic, partition,
+		 count, times);
 	ret = write_file(PARAMS "hook", line);
 	if (ret) {
 		fail("cannot arm hook %s: %s", line, mqt_errno(-ret));

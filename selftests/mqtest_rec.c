@@ -353,3 +353,14 @@ bool pattern_ok(const void *buf, size_t len, uint64_t seed)
 	}
 	return true;
 }
+
+void put_empties(const char *topic, unsigned int n)
+{
+	int fd = topic_open(topic, "+format=record", O_WRONLY);
+	struct batch *b = batch_new();
+
+	for (batch_add(b, "", 0); n; n--)
+		need(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
+	batch_free(b);
+	close(fd);
+}

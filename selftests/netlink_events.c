@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <grp.h>
 #include <netlink/attr.h>
-#include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -17,6 +16,7 @@
 #include "mqtest.h"
 
 #define RING	4096
+#define BUFFER	(4 << 20)
 
 struct event {
 	uint8_t cmd;
@@ -27,21 +27,6 @@ struct event {
 	uint64_t overruns;
 	uint64_t time;			/* when it came, now_ns() */
 };
-
-/* A socket that gets all events from now on. */
-static int listener(void)
-{
-	struct nl_sock *sk = nl_socket_alloc();
-	int group, size = 4 << 20;
-
-	need(sk);
-	need(!genl_connect(sk));
-	group = genl_ctrl_resolve_grp(sk, MQ_FAMILY_NAME, MQ_MCGRP_EVENTS);
-	need(group >= 0);
-	setsockopt(nl_socket_get_fd(sk), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	need(!nl_socket_add_membership(sk, group));
-	return nl_socket_get_fd(sk);
-}
 
 static void parse(struct event *e, struct nlmsghdr *nlh)
 {
@@ -107,7 +92,7 @@ static void expect_quiet(int fd)
 
 TEST(life, "created, changed, deleted come with the topic's full state")
 {
-	int fd = listener();
+	int fd = nl_listener(BUFFER);
 	const char *t = topic_new(.ring_bytes = 65536, .partitions = 3, .mode = 0640,
 				  .framing = MQ_FRAMING_LINE);
 	struct topic_info info;
@@ -152,7 +137,7 @@ TEST(life, "created, changed, deleted come with the topic's full state")
 TEST(nothing, "what changes nothing says nothing")
 {
 	const char *t = topic_new(.ring_bytes = RING);
-	int fd = listener();
+	int fd = nl_listener(BUFFER);
 
 	expect_eq(topic_change(&(struct topic_opts) { .name = t }), 0);
 	expect_eq(topic_change(&(struct topic_opts) { .name = t, .mode = 0644,
@@ -180,7 +165,7 @@ static void listen_elsewhere(void *arg)
 		need_ret(setgroups(0, NULL), 0);
 		need_ret(setresuid(1000, 1000, 1000), 0);
 	}
-	fd = listener();
+	fd = nl_listener(BUFFER);
 	x->ready = 1;
 	e = expect_event(fd, MQ_CMD_TOPIC_CREATED_NTF, x->topic);
 	expect_eq(e.info.o.ring_bytes, RING);
@@ -221,7 +206,7 @@ TEST(overruns, "overruns: one event at once, further ones each second, the sums 
 {
 	uint64_t start = 0, lost = 0, sum = 0, overruns = 0, n = 0, last = 0;
 	struct topic_stats stats;
-	int fd = listener(), w, r;
+	int fd = nl_listener(BUFFER), w, r;
 	struct event e = { 0 };
 	const char *t;
 
@@ -275,7 +260,7 @@ TEST(flushed, "a deletion announces what was not announced yet, then itself")
 	const char *t = topic_new(.ring_bytes = RING);
 	int w = topic_open(t, "", O_WRONLY), r = topic_open(t, "", O_RDONLY);
 	int late = topic_open(t, "", O_RDONLY);
-	int fd = listener();
+	int fd = nl_listener(BUFFER);
 	struct topic_stats stats;
 	uint64_t first, lost = 0, missed;
 	struct event e;
@@ -325,7 +310,7 @@ static void fight(void *arg)
 TEST(order, "events of a fought-over name come in the order of what happened")
 {
 	const char *name = topic_name();
-	int fd = listener();
+	int fd = nl_listener(BUFFER);
 	pid_t pids[3];
 	struct event e;
 	uint8_t id[MQ_TOPIC_ID_LEN] = { 0 };
@@ -356,17 +341,10 @@ TEST(order, "events of a fought-over name come in the order of what happened")
 
 TEST(deaf, "a listener that does not read stalls nobody and is told")
 {
-	struct nl_sock *sk = nl_socket_alloc();
-	int fd, small = 4096;
+	int fd = nl_listener(4096);
 	char buf[4096];
 	ssize_t ret;
 
-	need(sk);
-	need(!genl_connect(sk));
-	fd = nl_socket_get_fd(sk);
-	need_ret(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-	need(!nl_socket_add_membership(sk, genl_ctrl_resolve_grp(sk, MQ_FAMILY_NAME,
-								  MQ_MCGRP_EVENTS)));
 	for (int i = 0; i < 50; i++) {
 		const char *t = topic_name();
 

@@ -392,18 +392,6 @@ TEST(after_seek, "exact, too, after a seek back, and after a seek forward")
 	}
 }
 
-/* Messages without payload. */
-static void put_empties(const char *t, unsigned int n)
-{
-	int fd = topic_open(t, "+format=record", O_WRONLY);
-	struct batch *b = batch_new();
-
-	for (batch_add(b, "", 0); n; n--)
-		need(batch_write(b, fd, MQ_PARTITION_ANY) > 0);
-	batch_free(b);
-	close(fd);
-}
-
 TEST(empties_gone, "if only messages without payload are gone, nothing is lost")
 {
 	for (int i = 0; i < 4; i++) {

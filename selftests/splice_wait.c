@@ -344,13 +344,6 @@ TEST(shared_file_write, "a line write that waits on the same file: the pipe stay
 	ok(res->ret > 0, "the splice goes on: %zd", res->ret);
 }
 
-static int set_format(int fd, uint32_t format)
-{
-	struct mq_options o = { .size = sizeof(o), .mask = MQ_OPTION_FORMAT, .format = format };
-
-	return ioctl(fd, MQ_IOC_SET_OPTIONS, &o);
-}
-
 /* A splice or sendfile waits at the end, behind ten messages of five bytes. */
 static pid_t waits_at_50(int *w, int *r, int flags, int p[2], bool by_sendfile)
 {
@@ -383,7 +376,7 @@ static void record_meanwhile(int flags, bool by_sendfile)
 	int w, r, p[2];
 	pid_t pid = waits_at_50(&w, &r, flags, p, by_sendfile);
 
-	need_ret(set_format(r, MQ_FORMAT_RECORD), 0);
+	need_ret(file_set_format(r, MQ_FORMAT_RECORD), 0);
 	expect_eq(sp_pos(r), 10);
 	sp_put(w, 50, 5);
 	child_ok(pid, SOON);

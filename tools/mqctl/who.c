@@ -163,6 +163,7 @@ static void find_tightest(struct why *w)
 {
 	uint64_t *rooms = calloc(w->parts.count, sizeof(*rooms));
 	struct nlattr *tb[ATTR_TYPE_MAX];
+	uint64_t room;
 	uint32_t n;
 
 	if (!rooms && w->parts.count)
@@ -172,10 +173,11 @@ static void find_tightest(struct why *w)
 		answer_parse(&partition_attrs, w->parts.msgs[i], tb, NULL);
 		n = u32_of(tb[MQ_A_PARTITION_INDEX]);
 		w->held += is_held(tb);
+		room = room_of(w, tb);
 		if (n < w->parts.count)
-			rooms[n] = room_of(w, tb);
-		if (room_of(w, tb) < w->room) {
-			w->room = room_of(w, tb);
+			rooms[n] = room;
+		if (room < w->room) {
+			w->room = room;
 			w->tightest = n;
 		}
 	}
@@ -214,19 +216,22 @@ static void tell_readers(struct why *w, uint32_t partition, bool other,
 	struct nlattr *tb[ATTR_TYPE_MAX];
 	struct json_object *reader;
 	size_t shown = 0, more = 0, maybe = 0;
+	int how;
 	bool sure;
 
 	for (size_t i = 0; i < w->readers.count; i++) {
 		answer_parse(&reader_attrs, w->readers.msgs[i], tb, NULL);
-		other |= limits(w, tb, partition) > 0;
-		maybe += limits(w, tb, partition) < 0;
+		how = limits(w, tb, partition);
+		other |= how > 0;
+		maybe += how < 0;
 	}
 	for (size_t i = 0; i < w->readers.count; i++) {
 		answer_parse(&reader_attrs, w->readers.msgs[i], tb, NULL);
-		if (!limits(w, tb, partition))
+		how = limits(w, tb, partition);
+		if (!how)
 			continue;
 		/* Something must hold it. */
-		sure = limits(w, tb, partition) > 0 || (maybe == 1 && !other);
+		sure = how > 0 || (maybe == 1 && !other);
 		if (partition == w->tightest) {
 			w->reader = true;
 			if (sure && !w->kill)
