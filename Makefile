@@ -7,6 +7,7 @@
 # make deps-fuzz  the same, and the compiler of fuzz-parsers
 # make demo       the main job in a VM, to be watched
 # make test       the tests in a VM                  T="NAME..." only those
+# make test-kernel    those of what runs in the kernel
 # make test-dkms      DKMS with its build in the VM (minutes: the compiler is emulated)
 # make test-debug     the tests on a kernel that watches itself (KASAN, lockdep, ...)  T="NAME..."
 # make test-debug-ci  those of them that CI has the time for
@@ -44,7 +45,7 @@ Q = $(if $(V),,@)
 all:
 
 .PHONY: all module tools tests lang deps deps-lang deps-bench deps-fuzz demo shell
-.PHONY: test test-dkms test-debug test-debug-ci test-kcsan test-matrix test-mutants coverage
+.PHONY: test test-kernel test-dkms test-debug test-debug-ci test-kcsan test-matrix test-mutants coverage
 .PHONY: fuzz fuzz-parsers
 .PHONY: check bench bench-gate bench-cross peers bench-peers bench-peers-check install uninstall deb dkms clean gen
 
@@ -264,12 +265,17 @@ demo: all
 test: all lang $(if $(wildcard /lib/modules/$(KVER)/.mq-sid),,deb dkms)
 	@selftests/vm-run -k $(KVER) $(T)
 
+# What runs in the kernel, and so may differ with it.
+kernel-groups := log line record part splice mmap poll topic filter hold mem netlink sync fs \
+	fault fuzz name torture
+
+test-kernel: all
+	@selftests/vm-run -k $(KVER) $(addprefix -g ,$(kernel-groups))
+
 test-dkms: all
 	+MQ_PATIENCE=$${MQ_PATIENCE:-1} selftests/vm-run -k $(KVER) adopt_dkms_build
 
 # The kernels are built once, in ten minutes each, and kept: see there.
-debug-groups := log line record part splice mmap poll topic filter hold mem netlink sync fs fault \
-	torture
 # For CI's time limit.
 debug-ci-groups := log record part splice mmap topic filter hold fault torture
 
@@ -289,7 +295,7 @@ test-kcsan: deps
 	+@release=$$(tools/debug-kernel kcsan) && \
 		$(MAKE) --no-print-directory KVER=$$release all && \
 		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G \
-			$(if $(T),$(T),$(addprefix -g ,$(debug-groups)))
+			$(if $(T),$(T),$(addprefix -g ,$(kernel-groups)))
 
 test-matrix: deps
 	+@for version in 6.1 6.12; do \
