@@ -27,8 +27,9 @@
 #include "fuzz.h"
 
 #define TICK_NS		3000000		/* a call that long in one place is interrupted */
+#define TICKS_LET_GO	4		/* then with a signal that reaches even a call that fails */
 #define TICKS_DELETE	25		/* then its topics are deleted */
-#define SIG_LET_GO	(SIGRTMIN + 2)	/* reaches even a call that fails; see run_failing() */
+#define SIG_LET_GO	(SIGRTMIN + 2)	/* see run_failing() */
 #define TICKS_STUCK	20000		/* then it will never end */
 #define FIRST_FD	64		/* files of programs; below are mqfuzz's own */
 #define UNPRIVILEGED	1000
@@ -43,7 +44,8 @@ static struct thread threads[2];
 static const struct prog *job;
 static _Atomic unsigned int turn[2], running;
 static unsigned int begins_1;		/* first call of thread 1 */
-static unsigned int dirty;		/* topics, bit by bit, that are not as they were */
+static unsigned int dirty;		/* topics, bit by bit, that must be made anew */
+static unsigned int changed;		/* and that may be */
 static unsigned int since_fresh;
 
 static long futex(_Atomic unsigned int *at, int op, unsigned int value, const struct timespec *ts)
@@ -452,8 +454,7 @@ static bool watch(void)
 			} else if (still[i] == TICKS_STUCK) {
 				report_stuck(t);
 				return false;
-			} else if (still[i] > TICKS_DELETE && still[i] % TICKS_DELETE == 0) {
-				/* It waits for something else: a pipe, a socket. */
+			} else if (still[i] % TICKS_LET_GO == 0) {
 				fail_set(t, 0);
 				syscall(SYS_tgkill, getpid(), t->tid, SIG_LET_GO);
 			}
@@ -473,16 +474,27 @@ static void clean_up(void)
 
 /* --- topics as programs find them ----------------------------------------------------- */
 
+static bool topic_there(unsigned int number)
+{
+	char text[] = "t0", path[64];
+
+	text[1] += number;
+	return !access(own_path(text, path, sizeof(path)), F_OK);
+}
+
+/* Making one takes as long as twenty calls: a changed one stays for a few programs. */
 static void make_topics(void)
 {
 	for (unsigned int i = 0; i < TOPICS; i++) {
-		if (!(dirty & 1u << i))
+		if (!(dirty & 1u << i) &&
+		    !(changed & 1u << i && (chance(25) || (i < BASE_TOPICS && !topic_there(i)))))
 			continue;
 		if (i < BASE_TOPICS)
 			topic_reset(i);
 		else
 			topic_remove(i);
 		sh->resets++;
+		changed &= ~(1u << i);
 	}
 	dirty = 0;
 }
@@ -496,11 +508,11 @@ static void will_change(const struct prog *p)
 		if (!(def->flags & CALL_CHANGES) || p->user)
 			continue;
 		if (def->text && c->text[0] == 't')
-			dirty |= 1u << (c->text[1] - '0') % TOPICS;
+			changed |= 1u << (c->text[1] - '0') % TOPICS;
 		for (unsigned int a = 0; def->run == do_netlink && a < c->pairs_n; a++) {
 			/* Names of requests that change something. */
 			if (c->pairs[a].key == 1 && c->arg[0] < MQ_CMD_TOPIC_GET)
-				dirty |= 1u << c->pairs[a].value % TOPICS;
+				changed |= 1u << c->pairs[a].value % TOPICS;
 		}
 	}
 	/* Nobody makes it durable: it fills up. */
