@@ -277,7 +277,7 @@ test-dkms: all
 
 # The kernels are built once, in ten minutes each, and kept: see there.
 # For CI's time limit.
-debug-ci-groups := log record part splice mmap topic filter hold fault torture
+debug-ci-groups := log record part splice mmap topic fault
 
 test-debug: deps
 	+@release=$$(tools/debug-kernel debug) && \
