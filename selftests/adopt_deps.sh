@@ -45,15 +45,15 @@ deps() {
 
 touch "$state/interrupted" "$state/broken"
 deps
-is "what dpkg cannot mend fails" $? 1
+is $? 1 "what dpkg cannot mend fails"
 check "and is told as dpkg tells it" grep -q "package spoilt" "$lib_tmp/said"
 check "and nothing counts as installed" test ! -e "$state/pv"
 
 rm "$state/broken"
 deps
-is "what dpkg was interrupted in is mended" $? 0
+is $? 0 "what dpkg was interrupted in is mended"
 check "and then the package is installed" test -e "$state/pv"
 deps
-is "the next time there is nothing to do" $? 0
-is "and nothing is said" "$(cat "$lib_tmp/said")" ""
+is $? 0 "the next time there is nothing to do"
+is "$(cat "$lib_tmp/said")" "" "and nothing is said"
 finish
