@@ -26,7 +26,8 @@
 
 #include "fuzz.h"
 
-#define TICK_NS		3000000		/* a call that long in one place is interrupted */
+#define TICK_NS		3000000		/* a call that waits that long in one place is interrupted */
+#define TICKS_RUN	100		/* one that runs so long */
 #define TICKS_LET_GO	4		/* then with a signal that reaches even a call that fails */
 #define TICKS_DELETE	25		/* then its topics are deleted */
 #define SIG_LET_GO	(SIGRTMIN + 2)	/* see run_failing() */
@@ -358,6 +359,7 @@ static void *thread_main(void *arg)
 	t->in = data_area(-1);
 	t->nl = nl_open();
 	t->fail_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	t->stat_fd = open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC);
 	cover_thread(t);
 	running--;
 	futex(&running, FUTEX_WAKE, 1, NULL);
@@ -427,11 +429,23 @@ static void report_stuck(const struct thread *t)
 	finding("call %u of thread %u does not end:\n%s", t->current, t->number, stack);
 }
 
+/* Does it wait for something, and not only for a CPU? */
+static bool sleeps(const struct thread *t)
+{
+	char text[128] = "";
+	const char *name_end;
+
+	if (t->stat_fd < 0 || pread(t->stat_fd, text, sizeof(text) - 1, 0) < 0)
+		return true;
+	name_end = strrchr(text, ')');
+	return !name_end || strncmp(name_end, ") R", 3);
+}
+
 /* False if a call does not end. */
 static bool watch(void)
 {
 	const struct timespec tick = { 0, TICK_NS };
-	unsigned int seen[2] = { 0 }, still[2] = { 0 }, left;
+	unsigned int seen[2] = { 0 }, same[2] = { 0 }, still[2] = { 0 }, left;
 
 	while ((left = running)) {
 		if (!futex(&running, FUTEX_WAIT, left, &tick) || errno != ETIMEDOUT)
@@ -441,9 +455,13 @@ static bool watch(void)
 
 			if (!t->current || t->progress != seen[i]) {
 				seen[i] = t->progress;
+				same[i] = 0;
 				still[i] = 0;
 				continue;
 			}
+			/* A signal before it ran would keep it from doing anything. */
+			if (++same[i] % TICKS_RUN && !sleeps(t))
+				continue;
 			still[i]++;
 			sh->signals++;
 			syscall(SYS_tgkill, getpid(), t->tid, SIGUSR1);
@@ -451,7 +469,7 @@ static bool watch(void)
 				for (unsigned int n = 0; n < TOPICS; n++)
 					topic_remove(n);
 				dirty = ~0u;
-			} else if (still[i] == TICKS_STUCK) {
+			} else if (same[i] >= TICKS_STUCK) {
 				report_stuck(t);
 				return false;
 			} else if (still[i] % TICKS_LET_GO == 0) {

@@ -179,6 +179,7 @@ struct thread {
 	uint64_t *cover;
 	int nl;				/* its netlink socket */
 	int fail_fd;
+	int stat_fd;			/* its /proc/.../stat */
 };
 
 /* How a slot's file was opened. */
