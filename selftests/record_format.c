@@ -384,7 +384,8 @@ TEST(record_id, "a batch that names another topic's id is ESTALE; the topic's ow
 	memcpy(head->topic_id, theirs.topic_id, 16);
 	expect_err(write(fd, head, len), ESTALE);
 	memset(head->topic_id, 0, 16);
-	head->topic_id[15] = mine.topic_id[15] + 1;
+	/* Not 0, which would be no id. */
+	head->topic_id[15] = mine.topic_id[15] == 1 ? 2 : 1;
 	expect_err(write(fd, head, len), ESTALE);
 	expect_eq(topic_counters(t).messages_in, 2);
 	expect(memcmp(mine.topic_id, theirs.topic_id, 16));
