@@ -270,15 +270,15 @@ kernel-groups := log line record part splice mmap poll topic filter hold mem net
 	fault fuzz name torture
 
 test-kernel: all
-	@selftests/vm-run -k $(KVER) $(addprefix -g ,$(kernel-groups))
+	@selftests/vm-run -k $(KVER) $(or $(T),$(addprefix -g ,$(kernel-groups)))
 
 test-dkms: all
 	+MQ_PATIENCE=$${MQ_PATIENCE:-1} selftests/vm-run -k $(KVER) adopt_dkms_build
 
 # The kernels are built once, in ten minutes each, and kept: see there.
-# For CI's time limit: without what takes minutes there, or mostly waits.
-debug-ci-tests := $(filter-out log_concurrent log_memory log_torn splice_cork splice_recycle \
-	splice_stopped_receiver topic_unload, \
+# For CI's time limit: without what takes longest there, or mostly waits.
+debug-ci-tests := $(filter-out log_concurrent log_fault log_memory log_overrun log_position log_torn \
+	splice_cork splice_empty splice_recycle splice_stopped_receiver mmap_example topic_life topic_unload, \
 	$(basename $(notdir $(foreach group,log record part splice mmap topic fault, \
 		$(wildcard selftests/$(group)_*.c selftests/$(group)_*.sh)))))
 
