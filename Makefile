@@ -270,7 +270,7 @@ kernel-groups := log line record part splice mmap poll topic filter hold mem net
 	fault fuzz name torture
 
 test-kernel: all
-	@selftests/vm-run -k $(KVER) $(or $(T),$(addprefix -g ,$(kernel-groups)))
+	@selftests/vm-run -k $(KVER) $(if $(T),$(T),$(addprefix -g ,$(kernel-groups)))
 
 test-dkms: all
 	+MQ_PATIENCE=$${MQ_PATIENCE:-1} selftests/vm-run -k $(KVER) adopt_dkms_build
@@ -278,9 +278,8 @@ test-dkms: all
 # The kernels are built once, in ten minutes each, and kept: see there.
 # For CI's time limit: without what takes longest there, or mostly waits.
 debug-ci-tests := $(filter-out log_concurrent log_fault log_memory log_overrun log_position log_torn \
-	splice_cork splice_empty splice_recycle splice_stopped_receiver mmap_example topic_life topic_unload, \
-	$(basename $(notdir $(foreach group,log record part splice mmap topic fault, \
-		$(wildcard selftests/$(group)_*.c selftests/$(group)_*.sh)))))
+	splice_cork splice_empty splice_recycle splice_stopped_receiver topic_life topic_unload, \
+	$(filter $(addsuffix _%,log record part splice mmap topic fault),$(test-names)))
 
 test-debug: deps
 	+@release=$$(tools/debug-kernel debug) && \
@@ -291,8 +290,7 @@ test-debug: deps
 test-debug-ci: deps
 	+@release=$$(tools/debug-kernel debug) && \
 		$(MAKE) --no-print-directory KVER=$$release all && \
-		MQ_PATIENCE=$${MQ_PATIENCE:-6} MQ_VM_LIMIT=$${MQ_VM_LIMIT:-80m} \
-			selftests/vm-run -k $$release -m 3G $(debug-ci-tests)
+		MQ_PATIENCE=$${MQ_PATIENCE:-6} selftests/vm-run -k $$release -m 3G $(debug-ci-tests)
 
 test-kcsan: deps
 	+@release=$$(tools/debug-kernel kcsan) && \

@@ -172,8 +172,7 @@ is "$(within cat /dev/mq/app+until=end | xargs)" "hello allowed" "so does what i
 note "the new module, when nothing is in use"
 within systemctl stop adopt-app.service
 within mqctl topic del app
-again() { within dpkg -i "$lib_tmp/${name}_$newer"_*.deb >"$lib_tmp/said" 2>&1; }
-check "installed once more" again
+check "installed once more" upgrade
 is "$(cat /sys/module/mq/version)" "$newer" "the new module is loaded"
 check "and mounted" within mountpoint -q /dev/mq
 applied() { within test -c /dev/mq/app; }

@@ -15,13 +15,13 @@ play() {	# NAME, its script on stdin
 	chmod +x "$played/$1"
 }
 
-play dpkg-query <<'E2'
+play dpkg-query <<'END'
 shift 2
 for package; do
 	[ "$package" = pv ] && [ ! -e $state/pv ] || echo "ii :$package"
 done
-E2
-play apt-get <<'E2'
+END
+play apt-get <<'END'
 if [ -e $state/interrupted ]; then
 	echo "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem."
 	exit 100
@@ -29,15 +29,15 @@ fi
 case " $* " in
 *" install "*" pv "*) touch $state/pv ;;
 esac
-E2
-play dpkg <<'E2'
+END
+play dpkg <<'END'
 [ "$*" = "--configure -a" ] || exit 1
 if [ -e $state/broken ]; then
 	echo "dpkg: error processing package spoilt"
 	exit 1
 fi
 rm -f $state/interrupted
-E2
+END
 
 deps() {
 	PATH=$played:$PATH "$top/tools/deps" >"$lib_tmp/said" 2>&1

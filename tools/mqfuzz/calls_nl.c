@@ -284,11 +284,10 @@ static const struct {
 /* So that there is something to be read. */
 static void first_messages(unsigned int number)
 {
-	char text[] = "t0", path[64];
+	char path[64];
 	int fd;
 
-	text[1] += number;
-	fd = open(own_path(text, path, sizeof(path)), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	fd = open(topic_path(number, path, sizeof(path)), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	for (unsigned int i = 0; i < 6; i++) {
 		size_t len = 20 + i * i * 30;
 

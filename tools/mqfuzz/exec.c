@@ -236,6 +236,13 @@ const char *own_path(const char *text, char *buf, size_t size)
 	return buf;
 }
 
+/* That of this worker's t0, t1, ... */
+const char *topic_path(unsigned int number, char *buf, size_t size)
+{
+	snprintf(buf, size, "/dev/mq/w%u.t%u", worker_number, number);
+	return buf;
+}
+
 /* --- the threads that make the calls -------------------------------------------------- */
 
 static __thread struct thread *self;
@@ -492,20 +499,23 @@ static void clean_up(void)
 
 /* --- topics as programs find them ----------------------------------------------------- */
 
-static bool topic_there(unsigned int number)
+/* Making one takes as long as twenty calls: a changed one stays for a few programs. */
+static bool must_make(unsigned int number)
 {
-	char text[] = "t0", path[64];
+	char path[64];
 
-	text[1] += number;
-	return !access(own_path(text, path, sizeof(path)), F_OK);
+	if (dirty & 1u << number)
+		return true;
+	if (!(changed & 1u << number))
+		return false;
+	return chance(25) || (number < BASE_TOPICS &&
+			      access(topic_path(number, path, sizeof(path)), F_OK));
 }
 
-/* Making one takes as long as twenty calls: a changed one stays for a few programs. */
 static void make_topics(void)
 {
 	for (unsigned int i = 0; i < TOPICS; i++) {
-		if (!(dirty & 1u << i) &&
-		    !(changed & 1u << i && (chance(25) || (i < BASE_TOPICS && !topic_there(i)))))
+		if (!must_make(i))
 			continue;
 		if (i < BASE_TOPICS)
 			topic_reset(i);

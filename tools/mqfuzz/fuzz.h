@@ -221,6 +221,7 @@ void check_read(uint64_t number, const struct slot *s, const void *buf, ssize_t 
 /* A topic's name in text ("t1@0") as this worker's ("w3.t1@0"); the same as a path. */
 const char *own_name(const char *text, char *buf, size_t size);
 const char *own_path(const char *text, char *buf, size_t size);
+const char *topic_path(unsigned int number, char *buf, size_t size);
 /* An oracle failed. */
 void finding(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
